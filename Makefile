@@ -1,0 +1,53 @@
+# make demo   replaces a face in a real EXR sequence, in faceplate-demo/
+# make test   all tests; those that need a GPU, Blender or the corpus say so and are skipped without
+# make check  style, types, import directions, and the fast tests
+# make clean  removes what make has made, faceplate-demo/ included
+#
+# Each of them makes .venv first, from the package index, and only when the requirements have changed.
+
+# Set these to choose: make demo PYTHON=python3.12 COMPUTE=cpu
+PYTHON ?=
+COMPUTE ?= $(shell nvidia-smi >/dev/null 2>&1 && echo cuda || echo cpu)
+COMPUTE := $(COMPUTE)
+
+# An environment does not survive being moved, and holds one kind of compute: the stamp says where and which.
+STAMP := .venv/.installed
+STALE := $(shell [ "$$(cat $(STAMP) 2>/dev/null)" = "$(COMPUTE) $$(pwd)" ] || echo yes)
+ifeq ($(STALE),yes)
+.PHONY: $(STAMP)
+endif
+
+.PHONY: demo test check clean
+
+demo: $(STAMP)
+	.venv/bin/faceplate demo
+
+test: $(STAMP)
+	.venv/bin/python -m pytest
+
+check: $(STAMP)
+	.venv/bin/ruff check .
+	.venv/bin/ruff format --check .
+	.venv/bin/pyright --pythonpath .venv/bin/python
+	.venv/bin/lint-imports
+	.venv/bin/python -m pytest -m "not slow and not corpus and not gpu and not blender"
+
+clean:
+	rm -rf .venv build dist faceplate-demo *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	find engine kernels tests benchmarks host_addons -name __pycache__ -type d -prune -exec rm -rf {} +
+
+$(STAMP): pyproject.toml constraints.txt
+	@set -e; \
+	for python in $(if $(PYTHON),"$(PYTHON)",python3 python3.14 python3.13 python3.12 python3.11); do \
+	    "$$python" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && break; python=; \
+	done; \
+	if [ -z "$$python" ]; then \
+	    echo "Faceplate needs Python 3.11 or newer, and found none. Install one, or name it: make PYTHON=/path/to/python3" >&2; \
+	    exit 1; \
+	fi; \
+	echo "Installing into .venv, about a minute …"; \
+	rm -f $(STAMP); \
+	"$$python" -m venv --clear .venv; \
+	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
+	    -c constraints.txt -e '.[$(COMPUTE),demo,test,check]'; \
+	echo "$(COMPUTE) $$(pwd)" > $(STAMP)

@@ -1,0 +1,79 @@
+"""`faceplate identity init`: asks for the consent record of a person, and looks at the pictures."""
+
+import sys
+from datetime import date
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.display import line
+from engine.cli.session import session
+
+if TYPE_CHECKING:
+    from engine.provenance.consent import Consent
+
+QUESTIONS = {
+    "person": "Whose face is it",
+    "scope": "What may it be used for",
+    "granted_by": "Who gave the consent",
+    "until": "Until which day (YYYY-MM-DD)",
+}
+
+
+def init(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with pictures of one person.")],
+    person: Annotated[str, typer.Option(help="Whose face it is.")] = "",
+    scope: Annotated[str, typer.Option(help="What it may be used for.")] = "",
+    granted_by: Annotated[str, typer.Option(help="Who gave the consent.")] = "",
+    until: Annotated[str, typer.Option(metavar="YYYY-MM-DD", help="The last day that it covers.")] = "",
+    contact: Annotated[str, typer.Option(help="How to reach whoever gave it.")] = "",
+    note: Annotated[str, typer.Option(help="Anything else.")] = "",
+    replace: Annotated[bool, typer.Option("--replace", help="Replace a record that is there.")] = False,
+) -> None:
+    """Write the consent record of a person, asking for what the options leave out, and look at the pictures."""
+    with session() as current:
+        from engine.errors import ConsentError, IdentityError
+        from engine.events import Notice, readable
+        from engine.folders import make_folder
+        from engine.provenance import consent
+
+        make_folder(folder)
+        if (folder / consent.NAME).exists() and not replace:
+            raise ConsentError(f"{readable(folder)} has a consent record already.", "Use --replace to write a new one.")
+        given = {"person": person, "scope": scope, "granted_by": granted_by, "until": until}
+        answers = {name: text or _ask(name) for name, text in given.items()}
+        record = _record({**answers, "contact": contact, "note": note}, folder)
+        line(f"{readable(consent.write_consent(folder, record))} is written.")
+
+        from engine.swappers.references import inspect
+
+        try:
+            notices = inspect(folder)
+        except IdentityError as error:
+            # The record comes first for some people, the pictures for others.
+            notices = [Notice(error.code, str(error))]
+        for notice in notices:
+            current.report(notice)
+
+
+def _ask(name: str) -> str:
+    from engine.errors import UsageError
+
+    missing = UsageError(f"`{name}` was not given.", f"Answer the question, or give --{name.replace('_', '-')}.")
+    if sys.stdin is None:
+        raise missing
+    try:
+        return typer.prompt(QUESTIONS[name], err=True)
+    except typer.Abort as error:
+        raise missing from error
+
+
+def _record(answers: dict[str, str], folder: Path) -> "Consent":
+    from engine.errors import UsageError
+    from engine.provenance.consent import parse_consent
+
+    record = parse_consent({name: text for name, text in answers.items() if text}, folder)
+    if record.until < date.today():
+        raise UsageError(f"{record.until.isoformat()} is over already.", "Give a day that is still to come.")
+    return record

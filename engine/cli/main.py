@@ -1,0 +1,57 @@
+"""`faceplate`: the commands, and the one place where the process ends.
+
+A command imports what it runs inside its own function, so that help and usage errors come at once.
+"""
+
+import os
+import sys
+
+import typer
+
+from engine import __version__
+from engine.cli.demo import demo
+from engine.cli.identity import init
+from engine.cli.info import info
+from engine.cli.render import render
+from engine.cli.settings import settings
+from engine.cli.solve import solve
+from engine.cli.swap import swap
+
+app = typer.Typer(
+    help="Replace a face in film footage, on scene-linear EXR frames.",
+    no_args_is_help=True,
+    add_completion=False,
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+)
+identity = typer.Typer(help="The people whose faces are used.", no_args_is_help=True, rich_markup_mode=None)
+for command in (swap, solve, render, info, demo, settings):
+    app.command()(command)
+identity.command()(init)
+app.add_typer(identity, name="identity")
+
+
+def _show_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"faceplate {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _options(
+    version: bool = typer.Option(False, "--version", callback=_show_version, is_eager=True, help="Show the version."),
+) -> None:
+    pass
+
+
+def main() -> None:
+    """Run the command line; ends the process with status 0 (done), 1 (something failed) or 2 (wrong usage)."""
+    try:
+        app(prog_name="faceplate")
+    except OSError as error:
+        # What is left is the terminal's own: a full disk behind standard output, or a reader that has gone, of which
+        # nothing is said. Python would complain once more when it flushes on exit.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        if not isinstance(error, BrokenPipeError) and sys.stderr is not None:
+            typer.echo(f"error: {error.strerror or error}", err=True)
+        sys.exit(1)

@@ -1,0 +1,73 @@
+"""What all commands share: showing events, Ctrl-C, and turning errors into a message and an exit status."""
+
+import signal
+from collections.abc import Iterator
+from contextlib import contextmanager
+from types import FrameType
+from typing import NoReturn
+
+import typer
+
+from engine.cli.display import Display, JsonLines, Terminal
+from engine.errors import Cancelled, FaceplateError, UsageError
+from engine.events import Error, Event, Finished, readable
+
+FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
+
+
+class Session:
+    """One run of a command: `report` shows an event, `cancelled` is true once the person asked to stop."""
+
+    def __init__(self, display: Display) -> None:
+        self.display = display
+        self._stopping = False
+
+    def report(self, event: Event) -> None:
+        """Show an event. Raises `OSError` when standard output takes no more."""
+        self.display.show(event)
+
+    def cancelled(self) -> bool:
+        return self._stopping
+
+    def interrupt(self, number: int, frame: FrameType | None) -> None:
+        """Signal handler: the first time ends the job after the frames in flight, the second time at once."""
+        if self._stopping:
+            raise KeyboardInterrupt
+        self._stopping = True
+
+
+@contextmanager
+def session(json: bool = False) -> Iterator[Session]:
+    """Show events, as lines of JSON or for people, and end with the exit status that belongs to an error."""
+    display = JsonLines() if json else Terminal()
+    current = Session(display)
+    kept = {number: signal.signal(number, current.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
+    try:
+        with display:
+            yield current
+    except FaceplateError as error:
+        _end(current, error)
+    except MemoryError:
+        _end(current, FaceplateError("There is not enough memory.", "Close other programs, or use smaller frames."))
+    except KeyboardInterrupt:
+        _end(current, Cancelled("Stopped at once; the frames that are there are whole."))
+    finally:
+        for number, handler in kept.items():
+            signal.signal(number, handler)
+
+
+def exit_status(finished: Finished) -> None:
+    """End the command with status 1 when a frame failed."""
+    if finished.failed:
+        raise typer.Exit(FAILED)
+
+
+def _end(current: Session, error: FaceplateError) -> NoReturn:
+    current.display.show(Error(error.code, readable(error.message), readable(error.remedy), error.retry))
+    match error:
+        case Cancelled():
+            raise typer.Exit(INTERRUPTED) from error
+        case UsageError():
+            raise typer.Exit(WRONG_USAGE) from error
+        case _:
+            raise typer.Exit(FAILED) from error

@@ -1,0 +1,35 @@
+"""`faceplate solve`: the first pass alone."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli.options import Colorspace, DetectSize, Json, PlateArgument, Settings, assignments
+from engine.cli.session import session
+
+SUFFIX = ".tracks"
+
+
+def solve(
+    plate: PlateArgument,
+    output: Annotated[Path, typer.Option("--output", "-o", metavar="FILE", help="The tracks file, name.tracks.")],
+    frames: Annotated[str, typer.Option("--frames", metavar="RANGE", help="Frames of the shot, as 1001-1100.")] = "",
+    colorspace: Colorspace = "",
+    settings: Settings = None,
+    detect_size: DetectSize = None,
+    json: Json = False,
+) -> None:
+    """Find and follow the faces in PLATE, and keep their tracks in a file."""
+    with session(json) as current:
+        from engine import recipe
+        from engine.errors import OutputRefused
+        from engine.shot import Plate, Shot
+
+        if output.suffix != SUFFIX:
+            raise OutputRefused("A tracks file ends in .tracks.", f"Write -o {output.stem}{SUFFIX}.")
+        shot = Shot(plate=Plate(path=plate, frames=frames, colorspace=colorspace))
+        shot = recipe.with_settings(shot, assignments(settings, solve__detect_size=detect_size))
+        from engine import core
+
+        core.solve_shot(shot, output, current.report, cancelled=current.cancelled)

@@ -1,0 +1,60 @@
+"""`faceplate swap`: solve and render in one go."""
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+
+from engine.cli.options import (
+    Colorspace,
+    DetectSize,
+    Json,
+    PlateArgument,
+    Redo,
+    RenderFrames,
+    Settings,
+    TracksFile,
+    assignments,
+)
+from engine.cli.session import exit_status, session
+
+
+def swap(
+    plate: PlateArgument,
+    identity: Annotated[str, typer.Argument(metavar="IDENTITY", help="Folder: pictures of one person, consent.toml.")],
+    output: Annotated[str, typer.Option("--output", "-o", metavar="OUT", help="Folder, or name.%04d.exr.")],
+    frames: RenderFrames = "",
+    face: Annotated[str, typer.Option("--face", help="largest, left, right, all, a number, or like:PHOTO.")] = "",
+    layers: Annotated[str, typer.Option("--layers", help="Also write layers: patch, matte, stmap.")] = "",
+    colorspace: Colorspace = "",
+    settings: Settings = None,
+    detect_size: DetectSize = None,
+    tracks: TracksFile = None,
+    save_shot: Annotated[
+        Path | None, typer.Option("--save-shot", metavar="SHOT.toml", help="Write the recipe.")
+    ] = None,
+    redo: Redo = False,
+    json: Json = False,
+) -> None:
+    """Replace a face in PLATE by that of IDENTITY and write OpenEXR frames to OUT.
+
+    A second run continues where the first one ended.
+    """
+    with session(json) as current:
+        from engine import recipe
+        from engine.shot import Output, Plate, Replace, Shot
+
+        shot = Shot(
+            plate=Plate(path=plate, colorspace=colorspace),
+            replace=(Replace(identity=identity),),
+            tracks=str(tracks or ""),
+            output=Output(path=output),
+        )
+        options = assignments(settings, replace__face=face, output__layers=layers, solve__detect_size=detect_size)
+        shot = recipe.with_settings(shot, options)
+        if save_shot is not None:
+            recipe.save(shot, save_shot)
+        from engine import core
+
+        finished = core.run(shot, current.report, cancelled=current.cancelled, redo=redo, frames=frames)
+    exit_status(finished)

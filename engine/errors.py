@@ -1,0 +1,129 @@
+"""Every error that Faceplate reports: a stable code, one sentence, and what to do about it.
+
+Foreign exceptions (OpenEXR, OpenImageIO, onnxruntime, the operating system) are mapped to this tree once, at the
+module that calls the foreign library. Nothing above that module catches anything else.
+"""
+
+from typing import ClassVar
+
+
+class FaceplateError(Exception):
+    """Base of the tree.
+
+    `code` is stable and machine-readable, `message` is one sentence for a person, `remedy` says what to do,
+    `retry` is true when the same call may succeed later without a change (a full disk, a busy device).
+    """
+
+    code: ClassVar[str] = "error"
+    retry: ClassVar[bool] = False
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+class UsageError(FaceplateError):
+    """The command or the recipe asks for something that does not make sense; exit status 2."""
+
+    code = "usage"
+
+
+class RecipeError(UsageError):
+    """A recipe has an unknown key, a wrong type or a value out of range."""
+
+    code = "recipe"
+
+
+class PlateError(FaceplateError):
+    """A plate cannot be found, opened, understood or read."""
+
+    code = "plate"
+
+
+class PlateNotFound(PlateError):
+    code = "plate-not-found"
+
+
+class FrameMissing(PlateError):
+    code = "frame-missing"
+
+
+class FrameUnreadable(PlateError):
+    """The frame is truncated, damaged, or not what its name says."""
+
+    code = "frame-unreadable"
+
+
+class PlateUnsupported(PlateError):
+    """The frame is whole, but of a kind that cannot be edited (deep, luminance-chroma, no picture part)."""
+
+    code = "plate-unsupported"
+
+
+class ColorError(FaceplateError):
+    """A colour space or a colour configuration cannot be found or used."""
+
+    code = "color"
+
+
+class OutputError(FaceplateError):
+    """A frame cannot be written; nothing with its final name was left behind."""
+
+    code = "output"
+
+
+class OutputRefused(UsageError):
+    """The output would overwrite a plate, or names a place that cannot hold it."""
+
+    code = "output-refused"
+
+
+class DiskFull(OutputError):
+    code = "disk-full"
+    retry = True
+
+
+class ModelError(FaceplateError):
+    """A model file is missing, changed, malformed, or not the shape that its adapter expects."""
+
+    code = "model"
+
+
+class ModelTimeout(ModelError):
+    """A model run was ended by its watchdog."""
+
+    code = "model-timeout"
+
+
+class NoFace(FaceplateError):
+    """No face was found where one is needed."""
+
+    code = "no-face"
+
+
+class IdentityError(FaceplateError):
+    """An identity folder has no usable picture, or pictures of more than one person."""
+
+    code = "identity"
+
+
+class ConsentError(FaceplateError):
+    """The consent record of an identity is missing, unreadable, or does not cover today."""
+
+    code = "consent"
+
+
+class TracksError(FaceplateError):
+    """A tracks file is unreadable, or belongs to another plate."""
+
+    code = "tracks"
+
+
+class Cancelled(FaceplateError):
+    """The person stopped the job; whole frames are kept."""
+
+    code = "cancelled"

@@ -1,0 +1,103 @@
+"""What a running job tells its caller: one tagged struct for each thing that happens, in the order it happens.
+
+A job calls its `Report` from the thread that called the job, never from its own reader or writer. `encode` makes the
+one line of JSON that `faceplate --json` prints and a host reads.
+"""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import msgspec
+
+
+class Event(msgspec.Struct, frozen=True, tag_field="type"):
+    """Base of everything that a job reports."""
+
+
+class Started(Event, frozen=True, tag="started"):
+    """The job knows its plate and its output; `frames` is the number of frames that it will look at."""
+
+    frames: int
+    plate: str
+    output: str
+
+
+class Progress(Event, frozen=True, tag="progress"):
+    """`done` of `total` frames have gone through `stage`; `frame` was the last."""
+
+    stage: str
+    frame: int
+    done: int
+    total: int
+
+
+class Notice(Event, frozen=True, tag="notice"):
+    """Something that a person should know and that stops nothing."""
+
+    code: str
+    message: str
+
+
+class FrameDone(Event, frozen=True, tag="frame-done"):
+    """A frame is written whole. `milliseconds` says how long each stage took."""
+
+    frame: int
+    path: str
+    faces: int
+    milliseconds: dict[str, float]
+
+
+class FrameSkipped(Event, frozen=True, tag="frame-skipped"):
+    """A frame was not rendered because it is there already, made by the same recipe."""
+
+    frame: int
+    path: str
+    reason: str
+
+
+class FrameFailed(Event, frozen=True, tag="frame-failed"):
+    """A frame is not written; the others go on."""
+
+    frame: int
+    code: str
+    message: str
+    remedy: str
+
+
+class Finished(Event, frozen=True, tag="finished"):
+    """The job is over; the counts are of frames."""
+
+    done: int
+    skipped: int
+    failed: int
+    seconds: float
+
+
+class Error(Event, frozen=True, tag="error"):
+    """The job could not be done, or was stopped."""
+
+    code: str
+    message: str
+    remedy: str
+    retry: bool
+
+
+Report = Callable[[Event], None]
+
+
+def readable(text: str | Path) -> str:
+    """A path or a message as valid Unicode; bytes that are not UTF-8 are shown as \\xNN."""
+    return os.fsencode(os.fspath(text)).decode("utf-8", "backslashreplace")
+
+
+def encode(event: Event) -> bytes:
+    """The event as one line of JSON in UTF-8, without the line end."""
+    try:
+        return msgspec.json.encode(event)
+    except UnicodeEncodeError:
+        # A message that quotes a file name that is not UTF-8 holds lone surrogates, which JSON cannot.
+        texts = {
+            name: readable(value) for name in event.__struct_fields__ if isinstance(value := getattr(event, name), str)
+        }
+        return msgspec.json.encode(msgspec.structs.replace(event, **texts))

@@ -1,0 +1,1 @@
+"""Faces in pictures: found, fitted with a mesh, recognised, followed through a shot and smoothed."""

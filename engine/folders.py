@@ -1,0 +1,16 @@
+"""Makes the folders that results go to."""
+
+from pathlib import Path
+
+from engine.errors import OutputError, OutputRefused
+from engine.events import readable
+
+
+def make_folder(folder: Path) -> None:
+    """Make the folder and those above it. Raises `OutputRefused` where a file is in the way, else `OutputError`."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except (FileExistsError, NotADirectoryError) as error:
+        raise OutputRefused(f"{readable(folder)} cannot be a folder: a file is in the way.") from error
+    except OSError as error:
+        raise OutputError(f"The folder {readable(folder)} cannot be made: {error.strerror or error}.") from error

@@ -1,0 +1,1 @@
+"""What is recorded about a face: who allowed its use, and what was done with it."""

@@ -1,0 +1,78 @@
+"""What the header of a frame says was done to it, and by it whether a frame is done already.
+
+A frame is done when a file with its final name exists, is not older than its plate frame, and says that it was made
+from the same recipe, the same tracks, the same pictures of the same persons, by the same version.
+"""
+
+import hashlib
+from collections.abc import Sequence
+from pathlib import Path
+
+import msgspec
+
+from engine import __version__
+from engine.errors import FaceplateError, IdentityError
+from engine.events import readable
+from engine.faces.tracks import Tracks
+from engine.plates.exr import read_exr_header
+from engine.plates.plate import Plate
+from engine.provenance.consent import Consent
+from engine.shot import Shot, digest, portable
+from engine.swappers.references import find_pictures
+
+VERSION, RECIPE, SYNTHETIC, DIGEST = (f"faceplate:{name}" for name in ("version", "recipe", "synthetic", "digest"))
+LIKE = "like:"
+
+
+class Marks:
+    """The header strings of one job's frames: the same whichever frames are asked for, on whatever machine."""
+
+    def __init__(self, shot: Shot, plate: Plate, tracks: Tracks, consents: Sequence[Consent]) -> None:
+        """Reads the bytes of the identities' pictures. Raises `IdentityError`."""
+        persons = ", ".join(dict.fromkeys(consent.person for consent in consents))
+        self._replaced = f"face replaced by {shot.swapper}; person: {persons}"
+        self._recipe = msgspec.json.encode(portable(shot), order="deterministic").decode()
+        self.digest = _digest(
+            __version__,
+            digest(shot),
+            tracks.digest(),
+            plate.color.name,
+            repr(plate.color.plate_to_rec709.tolist()),
+            *(consent.person for consent in consents),
+            *(_pictures_digest(Path(entry.identity)) for entry in shot.replace),
+            *(_file_digest(Path(entry.face[len(LIKE) :])) for entry in shot.replace if entry.face.startswith(LIKE)),
+        )
+
+    def of(self, faces: int) -> dict[str, object]:
+        """The header strings of a frame in which so many faces were replaced."""
+        return {
+            VERSION: __version__,
+            SYNTHETIC: self._replaced if faces else "no face in this frame: unchanged",
+            RECIPE: self._recipe,
+            DIGEST: self.digest,
+        }
+
+    def done(self, path: Path, source: Path) -> bool:
+        """Whether `path` is the result of the plate frame `source`, made by the same job."""
+        try:
+            if path.stat().st_mtime_ns < source.stat().st_mtime_ns:
+                return False
+            return read_exr_header(path).attributes.get(DIGEST) == self.digest
+        except (OSError, FaceplateError):
+            return False
+
+
+def _digest(*parts: str) -> str:
+    return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+def _pictures_digest(folder: Path) -> str:
+    return _digest(*(_file_digest(path) for path in find_pictures(folder)))
+
+
+def _file_digest(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise IdentityError(f"{readable(path)} cannot be read: {error.strerror or error}.") from error

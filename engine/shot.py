@@ -1,0 +1,209 @@
+"""`Shot`, the recipe: one value that holds the whole job.
+
+The command line, the hosts and a farm all make a `Shot` and hand it over. Each setting is documented here and nowhere
+else: its description, its range and its default are what the commented recipe, the messages about a wrong value and
+the table of settings are made from (`engine.recipe`).
+"""
+
+import hashlib
+from pathlib import PurePath
+from typing import Annotated, Any, Literal
+
+import msgspec
+from msgspec import Meta
+
+Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
+Layer = Literal["patch", "matte", "stmap"]
+Compression = Literal["same", "none", "rle", "zips", "zip", "piz"]
+
+
+class Plate(msgspec.Struct, frozen=True, kw_only=True):
+    """The footage that the face is replaced in."""
+
+    path: Annotated[
+        str,
+        Meta(description="Frames of the plate: sh010.%04d.exr, sh010.####.exr, a folder, or one frame."),
+    ] = ""
+    frames: Annotated[
+        str,
+        Meta(description="Frames of the shot, such as 1001-1100; empty means every frame that is there."),
+    ] = ""
+    colorspace: Annotated[
+        str,
+        Meta(description="Colour space by its OpenColorIO name; empty means what the file says of itself."),
+    ] = ""
+
+
+class Replace(msgspec.Struct, frozen=True, kw_only=True):
+    """Who replaces whom: one entry for each person that is put into the plate."""
+
+    identity: Annotated[
+        str,
+        Meta(description="Folder with pictures of one person and a consent.toml."),
+    ] = ""
+    face: Annotated[
+        str,
+        Meta(
+            pattern=r"^(largest|left|right|all|[0-9]+|like:.+)$",
+            extra={"expects": 'largest, left, right, all, a number such as "2", or like:PHOTO'},
+            description="Which face of the plate is replaced.",
+        ),
+    ] = "largest"
+
+
+class Solve(msgspec.Struct, frozen=True, kw_only=True):
+    """How faces are found and followed through the shot."""
+
+    detect_size: Annotated[
+        int,
+        Meta(
+            ge=160,
+            le=4096,
+            description="Longer side, in pixels, of the picture that is searched; more finds smaller faces.",
+        ),
+    ] = 640
+    detect_threshold: Annotated[
+        float,
+        Meta(ge=0.05, le=0.99, description="Score from which something counts as a face."),
+    ] = 0.5
+    turned: Annotated[
+        bool,
+        Meta(description="Also look for faces that lie on their side or stand on their head."),
+    ] = False
+    smoothing: Annotated[
+        float,
+        Meta(ge=0.0, le=10.0, description="Strength of the smoothing of still faces over time; 0 is none."),
+    ] = 1.0
+
+
+class View(msgspec.Struct, frozen=True, kw_only=True):
+    """How scene-linear light is shown to the swapper: exposure, then a shoulder, then the sRGB curve."""
+
+    exposure: Annotated[
+        Literal["auto"] | Annotated[float, Meta(ge=1e-6, le=1e6)],
+        Meta(description="Factor on linear light; auto measures it once over the whole shot, from skin."),
+    ] = "auto"
+    white: Annotated[
+        float,
+        Meta(ge=1.0, le=100.0, description="Linear light, after exposure, that becomes white."),
+    ] = 2.5
+    knee: Annotated[
+        float,
+        Meta(ge=0.05, le=0.95, description="Linear light, after exposure, where the shoulder begins."),
+    ] = 0.6
+
+
+class Mesh(msgspec.Struct, frozen=True, kw_only=True):
+    """The built-in mesh swapper: how much of the person is put in, and where the plate's own face stays."""
+
+    shape: Annotated[Fraction, Meta(description="How far the inner face takes the person's shape.")] = 0.7
+    forehead: Annotated[Fraction, Meta(description="How much of the forehead above the brows is replaced.")] = 0.35
+    brows: Annotated[Fraction, Meta(description="How far the plate's own brows are filled with skin first.")] = 1.0
+    eyes: Annotated[Fraction, Meta(description="How far the plate's own eyes are kept.")] = 1.0
+    mouth: Annotated[Fraction, Meta(description="How far the plate's own inner mouth is kept.")] = 1.0
+    blink: Annotated[Fraction, Meta(description="How far the plate's own lids return when the eyes close.")] = 1.0
+
+
+class Match(msgspec.Struct, frozen=True, kw_only=True):
+    """How the patch takes the plate's look."""
+
+    amount: Annotated[Fraction, Meta(description="How far it takes the plate's colour.")] = 1.0
+    contrast: Annotated[Fraction, Meta(description="How far it takes the plate's contrast.")] = 1.0
+    low_frequency: Annotated[Fraction, Meta(description="How far it takes the broad light and shade.")] = 0.5
+    sharpness: Annotated[Fraction, Meta(description="How far it takes the plate's sharpness.")] = 1.0
+
+
+class Matte(msgspec.Struct, frozen=True, kw_only=True):
+    """Where the plate is replaced."""
+
+    feather: Annotated[
+        float,
+        Meta(ge=0.0, le=0.5, description="Width of the soft edge, as a fraction of the face's width."),
+    ] = 0.09
+    grow: Annotated[
+        float,
+        Meta(ge=-0.2, le=0.2, description="How far the edge moves outwards, as a fraction of the face's width."),
+    ] = 0.0
+    facing: Annotated[Fraction, Meta(description="How far skin that turns away from the camera is left out.")] = 1.0
+    skin: Annotated[Fraction, Meta(description="How far hair, glasses and hands before the skin are left out.")] = 1.0
+
+
+class Composite(msgspec.Struct, frozen=True, kw_only=True):
+    """How the patch is put into the plate."""
+
+    opacity: Annotated[Fraction, Meta(description="How much of the result is seen; 0 is the plate.")] = 1.0
+    seam: Annotated[Fraction, Meta(description="How far the patch meets the plate at the matte's edge.")] = 1.0
+    grain: Annotated[
+        float,
+        Meta(ge=0.0, le=4.0, description="Grain on the patch, as a multiple of the plate's own."),
+    ] = 1.0
+
+
+class Output(msgspec.Struct, frozen=True, kw_only=True):
+    """What is written."""
+
+    path: Annotated[
+        str,
+        Meta(description="Folder of the result, or a pattern such as out/sh010.%04d.exr; always OpenEXR."),
+    ] = ""
+    layers: Annotated[
+        tuple[Layer, ...],
+        Meta(description="Layers that are written beside the picture."),
+    ] = ()
+    compression: Annotated[
+        Compression,
+        Meta(description="Compression of the frames; same keeps the plate's where that loses nothing, else zip."),
+    ] = "same"
+
+
+class Shot(msgspec.Struct, frozen=True, kw_only=True):
+    """The recipe. Paths are as the process sees them; `engine.recipe` makes them relative to the file and back."""
+
+    swapper: Annotated[Literal["mesh"], Meta(description="What makes the new face.")] = "mesh"
+    seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Seed of the grain; the frame number is added.")] = 0
+    tracks: Annotated[
+        str,
+        Meta(description="Tracks file of the shot; empty keeps one beside the output, made when it is needed."),
+    ] = ""
+    plate: Plate = Plate()
+    replace: tuple[Replace, ...] = ()
+    solve: Solve = Solve()
+    view: View = View()
+    mesh: Mesh = Mesh()
+    match: Match = Match()
+    matte: Matte = Matte()
+    composite: Composite = Composite()
+    output: Output = Output()
+
+
+def portable(shot: Shot) -> dict[str, Any]:
+    """The recipe as plain values, without what differs between machines and runs: for the header of a frame.
+
+    The folders of the plate and of the identities are cut to their last name; the frames asked for, the tracks file
+    and the output's place are left out.
+    """
+    plain = msgspec.to_builtins(shot)
+    del plain["tracks"], plain["output"]["path"], plain["plate"]["frames"]
+    plain["plate"]["path"] = _last_name(shot.plate.path)
+    for entry, replace in zip(plain["replace"], shot.replace, strict=True):
+        entry["identity"] = _last_name(replace.identity)
+        kind, colon, photo = replace.face.partition(":")
+        entry["face"] = kind + colon + _last_name(photo)
+    return plain
+
+
+def digest(shot: Shot) -> str:
+    """SHA-256, in hex, of everything in the recipe that decides the pixels of a frame.
+
+    Neither names nor places of files take part: what they hold is the business of whoever reads them.
+    """
+    plain = portable(shot)
+    del plain["plate"]["path"]
+    for entry in plain["replace"]:
+        del entry["identity"]
+        entry["face"] = entry["face"].partition(":")[0]
+    return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()
+
+
+def _last_name(path: str) -> str:
+    return PurePath(path).name.encode("utf-8", "surrogateescape").decode("utf-8", "backslashreplace")

@@ -1,0 +1,209 @@
+"""The first pass: look at a whole shot, in order, and write down every face in it.
+
+A reader thread is a few frames ahead; finding faces is the work of the caller's thread. Linking, bridging and smoothing
+follow when all frames were seen, because they look both ways in time.
+"""
+
+import itertools
+import math
+import queue
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.errors import Cancelled, PlateError
+from engine.events import Notice, Progress, Report, readable
+from engine.faces.bridging import bridge
+from engine.faces.cuts import Proxy, find_cuts
+from engine.faces.exposure import grey_exposure, measure_exposure
+from engine.faces.linking import Chain, Sighting, link, people
+from engine.faces.pose import fit_pose
+from engine.faces.smoothing import smooth_meshes
+from engine.faces.tracks import Track, Tracks
+from engine.faces.watcher import Reduced, Watcher, reduce_frame
+from engine.plates.frame import Frame
+from engine.plates.plate import Plate
+from engine.shot import Solve
+
+# Frames, spread over the shot, that the exposure is measured on.
+EXPOSURE_FRAMES = 5
+# Frames that the reader may be ahead.
+AHEAD = 2
+
+
+class _Read(NamedTuple):
+    """A frame as the reader leaves it, or why it cannot be read."""
+
+    number: int
+    frame: Frame | None
+    reduced: Reduced | None
+    error: PlateError | None
+
+
+class _Seen(NamedTuple):
+    """What the whole shot held: one entry for each frame that could be read."""
+
+    indices: list[int]
+    sightings: list[list[Sighting]]
+    proxies: list[Proxy]
+
+
+def solve(plate: Plate, settings: Solve, report: Report, cancelled: Callable[[], bool]) -> Tracks:
+    """The tracks of all faces in the plate; none is not an error here.
+
+    `report` gets Progress and Notice events from the caller's thread; `cancelled` is asked once a frame. A frame that
+    cannot be read is a gap and a Notice. Raises Cancelled; PlateError when no frame at all can be read; ModelError.
+    """
+    exposure = _exposure(plate, settings, report, cancelled)
+    watcher = Watcher(
+        plate.color.plate_to_rec709, exposure, threshold=settings.detect_threshold, turned=settings.turned
+    )
+    seen = _watch(plate, settings, watcher, report, cancelled)
+    if not any(seen.sightings):
+        report(Notice("no-face", f"No face was found in the plate {readable(plate.name)}."))
+    cuts = find_cuts(seen.proxies)
+    steps = _steps(plate.frames)
+    chains = link(seen.sightings, [steps[index] for index in seen.indices], cuts)
+    tracks = [
+        _track(number, person, chain, plate.frames, steps, settings.smoothing)
+        for number, (chain, person) in enumerate(zip(chains, people(chains), strict=True))
+    ]
+    display = plate.info.display_window
+    return Tracks(
+        plate=readable(plate.name),
+        frames=plate.frames,
+        size=(display.width, display.height),
+        exposure=exposure,
+        cuts=tuple(plate.frames[seen.indices[cut]] for cut in cuts),
+        tracks=tuple(tracks),
+    )
+
+
+def _exposure(plate: Plate, settings: Solve, report: Report, cancelled: Callable[[], bool]) -> float:
+    """The exposure of the whole shot: from skin, else from the middle of the pictures."""
+    to_rec709 = plate.color.plate_to_rec709.astype(np.float32)
+    count = min(EXPOSURE_FRAMES, len(plate.frames))
+    chosen = sorted({int(index) for index in np.linspace(0, len(plate.frames) - 1, count).round()})
+    greys: list[float] = []
+
+    def pictures() -> Iterator[NDArray[np.float32]]:
+        for index in chosen:
+            _stop_if(cancelled)
+            read = _read(plate, plate.frames[index], settings.detect_size)
+            if read.reduced is not None:
+                picture = read.reduced.picture @ to_rec709.T
+                greys.append(grey_exposure(picture))
+                yield picture
+
+    measured = measure_exposure(
+        pictures(),
+        detect_size=settings.detect_size,
+        threshold=settings.detect_threshold,
+        turned=settings.turned,
+    )
+    if measured is not None:
+        return measured
+    if greys:
+        report(Notice("exposure-from-picture", "The exposure was measured without a face, from the whole picture."))
+        return float(np.median(greys))
+    return 1.0
+
+
+def _watch(plate: Plate, settings: Solve, watcher: Watcher, report: Report, cancelled: Callable[[], bool]) -> _Seen:
+    seen = _Seen([], [], [])
+    failure: PlateError | None = None
+    with _reading(plate, settings.detect_size) as frames:
+        for index, read in enumerate(frames):
+            _stop_if(cancelled)
+            if read.frame is None or read.reduced is None:
+                failure = failure or read.error
+                report(Notice("frame-unreadable", f"Frame {read.number} is left out: {read.error}"))
+            else:
+                sightings, proxy = watcher.look(read.frame, read.reduced)
+                seen.indices.append(index)
+                seen.sightings.append(sightings)
+                seen.proxies.append(proxy)
+            report(Progress("solve", read.number, index + 1, len(plate.frames)))
+    if failure is not None and not seen.indices:
+        raise failure
+    return seen
+
+
+@contextmanager
+def _reading(plate: Plate, size: int) -> Iterator[Iterator[_Read]]:
+    """The plate's frames in order, read by a thread that is at most AHEAD frames ahead and ends with the block."""
+    ready: queue.Queue[_Read | BaseException] = queue.Queue(AHEAD)
+    leaving = threading.Event()
+
+    def hand_over(item: _Read | BaseException) -> None:
+        while not leaving.is_set():
+            try:
+                ready.put(item, timeout=0.1)
+                return
+            except queue.Full:
+                continue
+
+    def work() -> None:
+        try:
+            for number in plate.frames:
+                if leaving.is_set():
+                    return
+                hand_over(_read(plate, number, size))
+        except BaseException as error:  # noqa: BLE001 - raised again below, in the caller's thread
+            hand_over(error)
+
+    def frames() -> Iterator[_Read]:
+        for _ in plate.frames:
+            item = ready.get()
+            if isinstance(item, BaseException):
+                raise item
+            yield item
+
+    thread = threading.Thread(target=work, name="plate reader", daemon=True)
+    thread.start()
+    try:
+        yield frames()
+    finally:
+        leaving.set()
+        thread.join()
+
+
+def _read(plate: Plate, number: int, size: int) -> _Read:
+    try:
+        frame = plate.read(number, picture_only=True)
+        return _Read(number, frame, reduce_frame(frame, size), None)
+    except PlateError as error:
+        return _Read(number, None, None, error)
+
+
+def _track(
+    number: int, person: int, chain: Chain, frames: Sequence[int], steps: Sequence[int], smoothing: float
+) -> Track:
+    filled = bridge(chain, steps)
+    meshes = smooth_meshes(filled.meshes, filled.steps, filled.bridged, smoothing)
+    frame_of_step = dict(zip(steps, frames, strict=True))
+    return Track(
+        id=number,
+        person=person,
+        frames=np.array([frame_of_step[int(step)] for step in filled.steps], np.int32),
+        mesh=meshes.astype(np.float32),
+        pose=np.array([fit_pose(mesh).angles for mesh in meshes], np.float32),
+        confidence=filled.confidence.astype(np.float32),
+        bridged=filled.bridged,
+        identity=chain.identity(),
+    )
+
+
+def _steps(frames: Sequence[int]) -> list[int]:
+    """Where frames lie in time, counted in the plate's own step: a gap in the range is a gap in time."""
+    step = math.gcd(*(after - before for before, after in itertools.pairwise(frames))) or 1
+    return [(frame - frames[0]) // step for frame in frames]
+
+
+def _stop_if(cancelled: Callable[[], bool]) -> None:
+    if cancelled():
+        raise Cancelled("The solve was stopped.", "Nothing was written; start it again to solve the plate.")

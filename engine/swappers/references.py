@@ -1,0 +1,256 @@
+"""The pictures of one person, read once and kept: light, mesh, pose, expression and skin of each.
+
+References are put into exposed linear light (skin near 0.25, as in the model view of a shot), so that the swapper
+never sees how a photographer exposed them.
+"""
+
+import hashlib
+from functools import cache, cached_property
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+from scipy.sparse import csr_matrix
+
+from engine.errors import FaceplateError, IdentityError
+from engine.events import Notice
+from engine.faces.analyse import Face, analyse_picture
+from engine.faces.identity import distance, robust_mean
+from engine.faces.mesh import face_width
+from engine.faces.pose import Pose, eye_aperture, fit_pose, mouth_shape
+from engine.models.catalogue import canonical_mesh
+from engine.plates.plate import Plate
+from engine.swappers import atlas
+from engine.swappers.inspection import obstructions
+from engine.swappers.skin import find_skin
+from kernels.mesh import vertex_facing
+from kernels.view import make_view, view
+
+Float32 = NDArray[np.float32]
+
+PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".exr", ".dpx", ".webp", ".bmp")
+MESH_POINTS = 468
+# Skin is exposed to this linear value, about a stop over middle grey.
+SKIN_LIGHT = 0.25
+# Distance of embeddings from which two faces are two people (dlib's own threshold).
+SAME_PERSON = 0.6
+# A second face smaller than this, against the largest, is a passer-by, not a second person.
+PASSER_BY = 0.35
+# A face narrower than this has too little texture to be a reference.
+SMALLEST_FACE = 60.0
+# A turn by so many degrees weighs as much as a mouth that is wholly different.
+DEGREES_LIKE_A_MOUTH = 60.0
+# A reference with glasses or facial hair is taken only when the others are this much worse.
+OBSTRUCTED = 0.5
+# Width of the face, in pixels, at which glasses and facial hair are looked for.
+UNWRAPPED_WIDTH = 200.0
+# Larger faces are reduced to this width: more than a 4K close-up shows.
+LARGEST_FACE = 1600.0
+
+
+def smooth_over_mesh(values: Float32) -> Float32:
+    """Vertex values (468,) averaged twice with their neighbours', so that their interpolation shows no triangles."""
+    for _ in range(2):
+        values = _neighbour_average() @ values
+    return values
+
+
+@cache
+def _neighbour_average() -> csr_matrix:
+    triangles = canonical_mesh().triangles
+    pairs = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
+    rows, columns = np.concatenate([pairs, pairs[:, ::-1]]).T
+    links = csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (MESH_POINTS, MESH_POINTS))
+    links.data[:] = 1.0
+    links = links + csr_matrix(np.eye(MESH_POINTS, dtype=np.float32))
+    return csr_matrix(links / links.sum(1))
+
+
+class Level(NamedTuple):
+    """A reference at one size. picture: (h, w, 4) exposed linear RGB and skin likelihood; mesh in its pixels.
+
+    scale: pixels of this picture for one pixel of the plate, in [1, 2) unless the reference is smaller than the plate.
+    """
+
+    picture: Float32
+    mesh: NDArray[np.float64]
+    scale: float
+
+
+class Reference:
+    """One picture of a person; see the module. `facing` (468,) is how much each vertex looked at the camera."""
+
+    def __init__(self, name: str, light: Float32, face: Face) -> None:
+        self.name = name
+        self.mesh = face.mesh
+        self.pose = face.pose
+        self.embedding = face.embedding
+        self.aperture = np.array(eye_aperture(face.mesh))
+        self.mouth = mouth_shape(face.mesh)
+        self.facing = smooth_over_mesh(vertex_facing(face.mesh[:MESH_POINTS], canonical_mesh().triangles))
+        self.width = face_width(face.mesh)
+        self.light = light
+        unwrapped = self.level(UNWRAPPED_WIDTH)
+        self.obstructions = obstructions(unwrapped.picture, unwrapped.mesh, unwrapped.scale)
+
+    def level(self, target_width: float) -> Level:
+        """The picture reduced so that it is less than twice as fine as a face of `target_width` pixels."""
+        ratio = self.width / max(target_width, 1.0)
+        index = min(int(np.floor(np.log2(max(ratio, 1.0)))), len(self._levels) - 1)
+        picture = self._levels[index]
+        shrink = np.array([picture.shape[1] / self.light.shape[1], picture.shape[0] / self.light.shape[0], 1.0])
+        return Level(picture, self.mesh * shrink, max(1.0, ratio * float(shrink[:2].mean())))
+
+    @cached_property
+    def _levels(self) -> list[Float32]:
+        likelihood = _skin_likelihood(self.light, self.mesh)
+        levels = [np.ascontiguousarray(np.dstack([self.light, likelihood]))]
+        while self.width / 2 ** len(levels) > 16.0:
+            last = levels[-1]
+            size = (max(1, last.shape[1] // 2), max(1, last.shape[0] // 2))
+            levels.append(cv2.resize(last, size, interpolation=cv2.INTER_AREA))
+        return levels
+
+
+class Identity:
+    """One person: at least one reference, their mean embedding (128,), and a digest of the pictures' bytes."""
+
+    def __init__(self, references: list[Reference], digest: str) -> None:
+        self.references = references
+        self.digest = digest
+        self.embedding = robust_mean(np.array([reference.embedding for reference in references]))
+
+    def nearest(self, mesh: NDArray[np.float64]) -> Reference:
+        """The reference whose pose and mouth are nearest to those of a 478-point mesh, one without glasses preferred."""
+        angles, mouth = fit_pose(mesh).angles, mouth_shape(mesh)
+
+        def gap(reference: Reference) -> float:
+            turn = np.linalg.norm(reference.pose.angles[:2] - angles[:2]) / DEGREES_LIKE_A_MOUTH
+            covered = OBSTRUCTED * len(reference.obstructions)
+            return float(turn + np.linalg.norm(np.subtract(reference.mouth, mouth))) + covered
+
+        return min(self.references, key=gap)
+
+
+def load_identity(folder: Path) -> Identity:
+    """Read every picture in `folder`. Raises IdentityError when none is usable, or when they show two people."""
+    pictures = find_pictures(folder)
+    references, problems = [], []
+    content = hashlib.sha256()
+    for path in pictures:
+        content.update(path.read_bytes())
+        try:
+            references.append(read_reference(path))
+        except FaceplateError as error:
+            problems.append(error)
+    if not references:
+        raise problems[0]
+    _refuse_strangers(references, folder)
+    return Identity(references, content.hexdigest())
+
+
+def inspect(folder: Path) -> list[Notice]:
+    """What a person should know of an identity's pictures before using them; an unusable one is a notice, too."""
+    notices, usable = [], 0
+    for path in find_pictures(folder):
+        try:
+            reference = read_reference(path)
+        except FaceplateError as error:
+            notices.append(Notice(error.code, str(error)))
+            continue
+        usable += 1
+        notices += [
+            Notice("reference", f"{path.name}: {thing} will be painted onto the face; a picture without is better.")
+            for thing in reference.obstructions
+        ]
+    if usable:
+        try:
+            load_identity(folder)
+        except IdentityError as error:
+            notices.append(Notice(error.code, str(error)))
+    return notices
+
+
+def find_pictures(folder: Path) -> list[Path]:
+    """The picture files of an identity, in the order of their names."""
+    if not folder.is_dir():
+        raise IdentityError(
+            f"There is no identity folder {folder}.", "Make it, and put pictures of one person into it."
+        )
+    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file())
+    if not pictures:
+        raise IdentityError(f"There is no picture in the identity folder {folder}.", f"Known: {', '.join(PICTURES)}.")
+    return pictures
+
+
+def read_reference(path: Path) -> Reference:
+    """Read one picture that shows one face. Raises IdentityError, or PlateError when it cannot be read."""
+    plate = Plate.open(path)
+    frame = plate.read(plate.frames[0], picture_only=True)
+    linear = frame.rgb(frame.data_window) @ plate.color.plate_to_rec709.T.astype(np.float32)
+    linear, face = _find_person(np.ascontiguousarray(linear), path)
+    width = face_width(face.mesh)
+    if width < SMALLEST_FACE:
+        raise IdentityError(f"The face in {path.name} is only {width:.0f} pixels wide.", "Use a closer picture.")
+    light, mesh = _cut_out(linear, face.mesh, width)
+    light *= np.float32(SKIN_LIGHT / _skin_luminance(light, mesh))
+    return Reference(path.name, light, face._replace(mesh=mesh))
+
+
+def _find_person(linear: Float32, path: Path) -> tuple[Float32, Face]:
+    """The face of the picture's one person; found at the picture's own exposure, then at its skin's."""
+    exposure = SKIN_LIGHT / max(float(np.median(linear.mean(2))), 1e-4)
+    faces: list[Face] = []
+    for gain in (1.0, np.clip(exposure, 0.05, 20.0)):
+        faces = analyse_picture(view(linear, make_view(None, gain)))
+        if faces:
+            break
+    if not faces:
+        raise IdentityError(f"There is no face in {path.name}.", "Use a picture that shows the person's face.")
+    faces.sort(key=lambda face: -np.ptp(face.mesh[:MESH_POINTS, 0]))
+    first = faces[0]
+    for other in faces[1:]:
+        near = np.ptp(other.mesh[:MESH_POINTS, 0]) > PASSER_BY * np.ptp(first.mesh[:MESH_POINTS, 0])
+        if near and distance(first.embedding, other.embedding) > SAME_PERSON:
+            raise IdentityError(f"{path.name} shows two people.", "Crop the picture to the person who is meant.")
+    return linear, first
+
+
+def _cut_out(linear: Float32, mesh: NDArray[np.float64], width: float) -> tuple[Float32, NDArray[np.float64]]:
+    """The picture around the face, reduced when the face is larger than LARGEST_FACE, and the mesh in it."""
+    low = np.maximum(np.floor(mesh[:, :2].min(0) - 0.4 * width), 0).astype(int)
+    high = np.ceil(mesh[:, :2].max(0) + 0.4 * width).astype(int)
+    light = np.ascontiguousarray(linear[low[1] : high[1], low[0] : high[0]])
+    mesh = mesh - np.array([low[0], low[1], 0.0])
+    if width > LARGEST_FACE:
+        factor = LARGEST_FACE / width
+        size = (round(light.shape[1] * factor), round(light.shape[0] * factor))
+        light, mesh = cv2.resize(light, size, interpolation=cv2.INTER_AREA), mesh * factor
+    return light, mesh
+
+
+def _skin_luminance(light: Float32, mesh: NDArray[np.float64]) -> float:
+    regions = atlas.picture_regions(mesh, light.shape[:2])
+    sample = (regions.hull > 0.1) & (regions.eyes < -0.05) & (regions.lips < -0.03) & (regions.forehead < 0.0)
+    if not sample.any():
+        raise IdentityError("The face lies outside the picture.", "Use a picture that shows the whole face.")
+    return max(float(np.median(light[sample] @ np.float32([0.2126, 0.7152, 0.0722]))), 1e-4)
+
+
+def _skin_likelihood(light: Float32, mesh: NDArray[np.float64]) -> Float32:
+    width = face_width(mesh)
+    return find_skin(light, atlas.picture_regions(mesh, light.shape[:2]), width).likelihood
+
+
+def _refuse_strangers(references: list[Reference], folder: Path) -> None:
+    """Pictures of two people are refused: the median embedding is the person, and each picture must be near it."""
+    median = np.median([reference.embedding for reference in references], axis=0)
+    strangers = [reference.name for reference in references if distance(reference.embedding, median) > SAME_PERSON]
+    first = references[0]
+    if len(references) == 2 and distance(first.embedding, references[1].embedding) > SAME_PERSON:
+        strangers = [reference.name for reference in references]
+    if strangers:
+        names = ", ".join(strangers)
+        raise IdentityError(f"The pictures in {folder} show more than one person: {names}.", "Keep one person's.")

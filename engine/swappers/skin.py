@@ -1,0 +1,82 @@
+"""What is bare skin in a picture of a face, by the statistics of that face's own skin.
+
+A robust Gaussian is fitted to log brightness and log chroma where the mesh says that skin must be (cheeks, nose,
+chin); what lies far from it is hair, cloth, glasses, or deep shadow. Light brighter than the model is judged mildly,
+so that a shine on the skin stays skin.
+"""
+
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.swappers.atlas import Regions
+from kernels.blur import gaussian
+from kernels.match import log_light
+
+Float32 = NDArray[np.float32]
+
+# Squared Mahalanobis distances at which doubt begins and skin ends.
+CERTAIN, IMPOSSIBLE = 9.0, 25.0
+# Variances added to the fit (log brightness, log chroma): skin under uneven light is wider than its core.
+TOLERANCE = np.diag([0.05, 0.004, 0.004])
+TRIM = 6.0
+ROUNDS = 4
+SAMPLES = 20_000
+
+
+class Skin(NamedTuple):
+    """likelihood: (h, w) [0, 1], smooth. bare: (h, w) bool, sure skin inside the hull, away from its features."""
+
+    likelihood: Float32
+    bare: NDArray[np.bool_]
+
+
+def find_skin(light: Float32, regions: Regions, face_width: float) -> Skin:
+    """Judge exposed linear `light` (h, w, 3) of a face `face_width` pixels wide whose regions are given."""
+    plain = (
+        (regions.hull > 0.06)
+        & (regions.eyes < -0.04)
+        & (regions.lips < -0.02)
+        & (regions.brows < -0.02)
+        & (regions.nostrils < -0.015)
+    )
+    sample = plain & (regions.forehead < 0.0) & (regions.hull > 0.12)
+    if np.count_nonzero(sample) < 50:
+        return Skin(np.ones(light.shape[:2], np.float32), plain)
+    features = _features(light)
+    mean, precision = _fit(features[sample])
+    likelihood = _likelihood(features, mean, precision)
+    likelihood = cv2.medianBlur((likelihood * 255.0).astype(np.uint8), 5).astype(np.float32) / 255.0
+    smooth = gaussian(cv2.erode(likelihood, np.ones((3, 3), np.uint8)), 0.012 * face_width + 0.5)
+    return Skin(np.clip(smooth * 1.3, 0.0, 1.0).astype(np.float32), plain & (likelihood > 0.6))
+
+
+def _features(light: Float32) -> Float32:
+    log = log_light(light)
+    return np.stack([log.mean(2), log[..., 0] - log[..., 1], log[..., 2] - log[..., 1]], axis=2)
+
+
+def _fit(samples: Float32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """Mean and precision of a Gaussian trimmed to its core, so that shadows and highlights do not widen it."""
+    samples = samples[:: max(1, len(samples) // SAMPLES)].astype(np.float64)
+    mean = np.median(samples, axis=0)
+    core = samples
+    for _ in range(ROUNDS):
+        precision = np.linalg.inv(np.cov(core.T) + TOLERANCE / 3.0)
+        offset = core - mean
+        near = np.einsum("ij,jk,ik->i", offset, precision, offset) < TRIM
+        if np.count_nonzero(near) < 50:
+            break
+        core = core[near]
+        mean = core.mean(0)
+    return mean, np.linalg.inv(np.cov(core.T) + TOLERANCE)
+
+
+def _likelihood(features: Float32, mean: NDArray[np.float64], precision: NDArray[np.float64]) -> Float32:
+    offset = features - mean.astype(np.float32)
+    brightness = offset[..., 0]
+    brightness *= np.where(brightness > 0.0, np.float32(0.5), np.float32(1.0))
+    distance = np.einsum("...j,jk,...k->...", offset, precision.astype(np.float32), offset, optimize=True)
+    return np.clip((IMPOSSIBLE - distance) / (IMPOSSIBLE - CERTAIN), 0.0, 1.0).astype(np.float32)

@@ -1,0 +1,91 @@
+import shutil
+
+import cv2
+import numpy as np
+import pytest
+import skimage.data
+
+from engine.errors import IdentityError, PlateError
+from engine.faces.mesh import face_width
+from engine.swappers import atlas
+from engine.swappers.inspection import obstructions
+from engine.swappers.references import SKIN_LIGHT, find_pictures, inspect, load_identity
+
+
+@pytest.fixture
+def folder(tmp_path, astronaut_path):
+    shutil.copy(astronaut_path, tmp_path / "one.png")
+    return tmp_path
+
+
+def test_a_reference_is_exposed_to_the_same_skin(astronaut_reference, hopper_reference):
+    for reference in (astronaut_reference, hopper_reference):
+        regions = atlas.picture_regions(reference.mesh, reference.light.shape[:2])
+        cheek = (regions.hull > 0.15) & (regions.inner_face > 0.05) & (regions.eyes < -0.06) & (regions.lips < -0.05)
+        luminance = reference.light[cheek] @ np.float32([0.2126, 0.7152, 0.0722])
+        assert 0.6 * SKIN_LIGHT < np.median(luminance) < 1.7 * SKIN_LIGHT
+
+
+def test_levels_halve_and_their_meshes_follow(hopper_reference):
+    width = face_width(hopper_reference.mesh)
+    full, half = hopper_reference.level(width), hopper_reference.level(width / 2.5)
+    assert full.scale == pytest.approx(1.0) and half.scale == pytest.approx(1.25, rel=0.02)
+    assert half.picture.shape[0] == full.picture.shape[0] // 2
+    np.testing.assert_allclose(half.mesh[:, :2] * 2.0, full.mesh[:, :2], rtol=0.01, atol=0.5)
+
+
+def test_glasses_are_seen_and_bare_faces_are_not_accused(astronaut_reference, hopper_reference):
+    assert hopper_reference.obstructions == ("glasses",)
+    assert astronaut_reference.obstructions == ()
+
+
+def test_facial_hair_is_seen(astronaut_reference):
+    light, mesh = astronaut_reference.light.copy(), astronaut_reference.mesh
+    regions = atlas.picture_regions(mesh, light.shape[:2])
+    y = np.arange(light.shape[0])[:, None]
+    beard = (regions.hull > 0.0) & (y > mesh[0, 1]) & (regions.lips < 0.0)
+    light[beard] *= 0.35
+    assert "facial hair" in obstructions(light, mesh, 1.0)
+
+
+def test_an_identity_is_read_whole(folder):
+    identity = load_identity(folder)
+    assert [reference.name for reference in identity.references] == ["one.png"]
+    assert len(identity.digest) == 64
+
+
+def test_a_folder_without_pictures_is_refused(tmp_path):
+    with pytest.raises(IdentityError, match="no picture"):
+        find_pictures(tmp_path)
+    with pytest.raises(IdentityError, match="no identity folder"):
+        find_pictures(tmp_path / "missing")
+
+
+def test_a_picture_without_a_face_is_refused(tmp_path):
+    cv2.imwrite(str(tmp_path / "coffee.png"), skimage.data.coffee()[..., ::-1])
+    with pytest.raises(IdentityError, match="no face"):
+        load_identity(tmp_path)
+
+
+def test_a_picture_of_two_people_is_refused(tmp_path, hopper_path):
+    pair = np.concatenate([cv2.imread(str(hopper_path))[:512], skimage.data.astronaut()[..., ::-1]], axis=1)
+    cv2.imwrite(str(tmp_path / "pair.png"), pair)
+    with pytest.raises(IdentityError, match="two people"):
+        load_identity(tmp_path)
+
+
+def test_pictures_of_two_people_are_refused(folder, hopper_path):
+    shutil.copy(hopper_path, folder / "two.jpg")
+    with pytest.raises(IdentityError, match="more than one person"):
+        load_identity(folder)
+
+
+def test_a_picture_that_cannot_be_read_is_a_clear_error(tmp_path):
+    (tmp_path / "broken.jpg").write_bytes(b"this is not a picture")
+    with pytest.raises(PlateError):
+        load_identity(tmp_path)
+
+
+def test_inspect_warns_of_glasses(tmp_path, hopper_path):
+    shutil.copy(hopper_path, tmp_path)
+    assert any("glasses" in notice.message for notice in inspect(tmp_path))

@@ -1,0 +1,227 @@
+"""The recipe: what is refused, what a file of it says, and what its digest depends on."""
+
+import math
+import tomllib
+from pathlib import Path
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from engine import recipe
+from engine.errors import RecipeError
+from engine.shot import Matte, Mesh, Output, Plate, Replace, Shot, View, digest, portable
+
+PERSON = Replace(identity="/people/anna", face="like:/photos/anna.png")
+FULL = Shot(
+    plate=Plate(path="/shots/sh010.%04d.exr", frames="1001-1100", colorspace="ACEScg"),
+    replace=(PERSON, Replace(identity="/people/ben", face="2")),
+    seed=7,
+    tracks="/shots/sh010.tracks",
+    view=View(exposure=1.25),
+    mesh=Mesh(shape=0.1),
+    output=Output(path="/out", layers=("patch", "stmap"), compression="piz"),
+)
+
+
+def test_text_of_a_recipe_gives_the_same_recipe():
+    assert recipe.parse(tomllib.loads(recipe.dumps(FULL))) == FULL
+    assert recipe.parse({}) == Shot()
+
+
+def test_text_of_a_recipe_explains_every_setting():
+    text = recipe.dumps(FULL)
+    for setting in recipe.settings().values():
+        assert setting.description in text and setting.expects in text, setting.name
+        assert setting.description.endswith("."), setting.name
+
+
+def test_every_default_is_in_its_own_range():
+    for name, setting in recipe.settings().items():
+        assert msgspec.convert(setting.default, setting.annotation) == setting.default, name
+
+
+@given(
+    shape=st.floats(0, 1),
+    exposure=st.one_of(st.just("auto"), st.floats(1e-6, 1e6)),
+    grow=st.floats(-0.2, 0.2),
+    path=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+)
+def test_any_valid_recipe_survives_its_text(shape: float, exposure: float, grow: float, path: str):
+    shot = Shot(mesh=Mesh(shape=shape), view=View(exposure=exposure), matte=Matte(grow=grow), plate=Plate(path=path))
+    again = recipe.parse(tomllib.loads(recipe.dumps(shot)))
+    assert again == shot and digest(again) == digest(shot)
+
+
+@pytest.mark.parametrize(
+    ("assignment", "part"),
+    [
+        ("mesh.shap=1", "`mesh.shape`"),
+        ("shape=1", "`mesh.shape`"),
+        ("mseh.eyes=1", "`mesh.eyes`"),
+        ("xyzzy=1", "faceplate settings"),
+        ("mesh.shape", "not a setting and its value"),
+        ("mesh.shape=1.01", "a number from 0 to 1"),
+        ("mesh.shape=nan", "a number from 0 to 1"),
+        ("mesh.shape=much", "a number from 0 to 1"),
+        ("mesh.shape=true", "a number from 0 to 1"),
+        ("mesh.shape=" + "9" * 5000, "a number from 0 to 1"),
+        ("seed=" + "9" * 400, "a whole number from 0 to"),
+        ("seed=1.5", "a whole number"),
+        ("seed=1\nswapper='x'", "a whole number"),
+        ("solve.turned=1", "true or false"),
+        ("view.exposure=0", "auto, or a number from"),
+        ("view.exposure=1e999", "auto, or a number from"),
+        ("output.layers=patch,beauty", "patch"),
+        ("output.compression=dwaa", "one of"),
+        ("replace.face=upper", "like:PHOTO"),
+        ("plate=x", "no setting `plate`"),
+        ("", "not a setting"),
+        ("\udcff=1", "no setting"),
+    ],
+)
+def test_a_wrong_setting_is_refused_with_what_would_be_right(assignment: str, part: str):
+    with pytest.raises(RecipeError) as caught:
+        recipe.with_settings(FULL, [assignment])
+    assert part in str(caught.value)
+    assert len(caught.value.message) < 300
+    assert str(caught.value).encode("utf-8")
+
+
+@pytest.mark.parametrize(
+    ("assignment", "section", "key", "value"),
+    [
+        ("mesh.shape=1", "mesh", "shape", 1.0),
+        ("mesh.shape = 0.25 ", "mesh", "shape", 0.25),
+        ("view.exposure=auto", "view", "exposure", "auto"),
+        ("view.exposure=2", "view", "exposure", 2.0),
+        ("solve.turned=true", "solve", "turned", True),
+        ("plate.frames=1001", "plate", "frames", "1001"),
+        ("plate.frames='1001-1002'", "plate", "frames", "1001-1002"),
+        ("plate.path=a=b.exr", "plate", "path", "a=b.exr"),
+        ("output.layers=patch, matte", "output", "layers", ("patch", "matte")),
+        ("output.layers=['stmap']", "output", "layers", ("stmap",)),
+        ("output.layers=", "output", "layers", ()),
+    ],
+)
+def test_a_setting_is_read_as_its_own_type(assignment: str, section: str, key: str, value: object):
+    changed = getattr(getattr(recipe.with_settings(FULL, [assignment]), section), key)
+    assert changed == value and type(changed) is type(value)
+
+
+def test_a_setting_of_replace_holds_for_every_person():
+    assert [one.face for one in recipe.with_settings(FULL, ["replace.face=left"]).replace] == ["left", "left"]
+
+
+def test_the_last_of_two_settings_wins():
+    assert recipe.with_settings(FULL, ["seed=1", "seed=2"]).seed == 2
+
+
+@pytest.mark.parametrize(
+    ("text", "part"),
+    [
+        ("[mesh]\nshpe = 1", "Did you mean `mesh.shape`?"),
+        ("[msh]\nshape = 1", "no setting `msh`"),
+        ("mesh = 1", "[mesh]"),
+        ("[replace]\nidentity = 'x'", "[[replace]]"),
+        ("replace = [1]", "[[replace]]"),
+        ("[plate]\npath = 1", "expected text"),
+        ("[plate]\npath = 1979-05-27", "expected text"),
+        ("seed = ", "not TOML"),
+        ("a = 1\na = 2", "not TOML"),
+        ("a = " + "[" * 5000, "nested too deeply"),
+        ("a = " + "9" * 5000, "not TOML"),
+    ],
+)
+def test_a_wrong_recipe_file_is_refused(tmp_path: Path, text: str, part: str):
+    file = tmp_path / "shot.toml"
+    file.write_text(text)
+    with pytest.raises(RecipeError) as caught:
+        recipe.load(file)
+    assert part in str(caught.value)
+
+
+@pytest.mark.parametrize("content", [b"\xff\xfe", b"\x00", b"#" * 2_000_000, b"v/1\x01"])
+def test_what_is_not_a_recipe_is_refused(tmp_path: Path, content: bytes):
+    file = tmp_path / "shot.toml"
+    file.write_bytes(content)
+    with pytest.raises(RecipeError):
+        recipe.load(file)
+    for other in (tmp_path, tmp_path / "none.toml"):
+        with pytest.raises(RecipeError):
+            recipe.load(other)
+
+
+def test_paths_in_a_recipe_are_relative_to_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    file = tmp_path / "project" / "shot.toml"
+    file.parent.mkdir()
+    file.write_text(
+        "tracks = 't.tracks'\n[plate]\npath = 'plates/a.%04d.exr'\n[[replace]]\nidentity = '../anna'\n"
+        "face = 'like:anna.png'\n[output]\npath = '/elsewhere'\n"
+    )
+    monkeypatch.chdir("/")
+    shot = recipe.load(file)
+    assert Path(shot.plate.path) == file.parent / "plates/a.%04d.exr"
+    assert Path(shot.replace[0].identity).resolve() == tmp_path / "anna"
+    assert shot.replace[0].face == f"like:{file.parent / 'anna.png'}"
+    assert shot.tracks == str(file.parent / "t.tracks") and shot.output.path == "/elsewhere"
+
+
+def test_a_saved_recipe_moves_with_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    first, second = tmp_path / "first", tmp_path / "second"
+    first.mkdir()
+    monkeypatch.chdir(first)
+    shot = Shot(plate=Plate(path="in.%04d.exr"), replace=(Replace(identity=str(tmp_path)),), output=Output(path="out"))
+    recipe.save(shot, Path("shot.toml"))
+    monkeypatch.chdir("/")
+    first.rename(second)
+    loaded = recipe.load(second / "shot.toml")
+    assert loaded.plate.path == str(second / "in.%04d.exr") and loaded.output.path == str(second / "out")
+    assert loaded.replace[0].identity == str(tmp_path) and loaded.tracks == ""
+    assert digest(loaded) == digest(shot)
+
+
+def test_a_recipe_with_a_path_that_is_not_utf8_is_refused(tmp_path: Path):
+    with pytest.raises(RecipeError, match="UTF-8"):
+        recipe.save(Shot(plate=Plate(path="/a/\udcff.exr")), tmp_path / "shot.toml")
+    assert not list(tmp_path.iterdir())
+
+
+def test_digest_ignores_where_things_are_and_which_frames_are_asked():
+    moved = msgspec.structs.replace(
+        FULL,
+        tracks="",
+        plate=Plate(path="/mnt/x/other.exr", frames="1", colorspace="ACEScg"),
+        replace=(
+            Replace(identity="/mnt/anna2", face="like:/mnt/a.jpg"),
+            Replace(identity="C", face="2"),
+        ),
+        output=Output(path="D", layers=("patch", "stmap"), compression="piz"),
+    )
+    assert digest(moved) == digest(FULL)
+
+
+def test_digest_depends_on_every_other_setting():
+    places = {"tracks", "plate.path", "plate.frames", "replace.identity", "output.path"}
+    other = {
+        "seed": "8", "plate.colorspace": "x", "replace.face": "right", "solve.detect_size": "700",
+        "solve.turned": "true", "view.exposure": "3", "view.white": "9", "output.layers": "matte",
+        "output.compression": "zip", "mesh.shape": "0.125",
+    }  # fmt: skip
+    # The mesh swapper is the only choice there is.
+    for name in recipe.settings().keys() - places - {"swapper"}:
+        changed = recipe.with_settings(FULL, [f"{name}={other.get(name, '0.15')}"])
+        assert changed != FULL and digest(changed) != digest(FULL), name
+
+
+def test_the_recipe_for_a_header_names_no_place():
+    text = msgspec.json.encode(portable(FULL)).decode()
+    assert "/" not in text and "1001" not in text
+    assert "anna" in text and "sh010" in text
+    assert msgspec.json.encode(portable(Shot(plate=Plate(path="/a/\udcff.exr"))))
+
+
+def test_settings_are_finite():
+    numbers = [setting.default for setting in recipe.settings().values() if isinstance(setting.default, float)]
+    assert len(numbers) > 20 and all(map(math.isfinite, numbers))
