@@ -69,9 +69,14 @@ def run(shot: Shot, report: Report, *, cancelled: Cancel = never, redo: bool = F
 
 def solve_shot(shot: Shot, path: Path, report: Report, *, cancelled: Cancel = never) -> Tracks:
     """Pass 1 alone: solve the whole shot and save its tracks at `path`. Raises a `FaceplateError`."""
+    start = time.monotonic()
     plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)
     report(Started(len(plate.frames), plate.name, readable(path)))
-    return solve_to(path, shot, plate, report, cancelled)
+    tracks = solve_to(path, shot, plate, report, cancelled)
+    people = len({track.person for track in tracks.tracks})
+    report(Notice("people", f"{people} {'person' if people == 1 else 'people'} in the shot."))
+    report(Finished(len(plate.frames), 0, 0, time.monotonic() - start))
+    return tracks
 
 
 def check_consents(shot: Shot) -> list[Consent]:

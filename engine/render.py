@@ -36,6 +36,10 @@ SEAM_MATTE = 0.004
 SEAM_REACH = 0.3
 # A larger gain than exp(this) is no difference of light but of things: a shadow of hair, a collar.
 SEAM_LIMIT = 0.25
+# A matte below this is none: nobody sees it, and the matte layer's half floats must not lose it.
+THINNEST = 1e-3
+# At a thin matte the patch would need ever more grain to make up for what it covers; nobody sees it beyond this.
+MOST_GRAIN = np.float32(2.0)
 PATCH_CHANNELS = ("patch.R", "patch.G", "patch.B", "patch.A")
 MATTE_CHANNEL = "matte.V"
 STMAP_CHANNELS = ("stmap.R", "stmap.G")
@@ -94,6 +98,7 @@ class Renderer:
             patch = swapper.swap(seen, crop.points(face.mesh), self._view)
             matte = _resampled(patch.matte[..., None], box_to_crop, rgb.shape[:2])[..., 0]
             matte *= np.float32(self._shot.composite.opacity)
+            matte[matte < THINNEST] = 0.0
         with _timed(stages, "seam"):
             skin = _resampled(patch.skin[..., None].astype(np.float32), box_to_crop, rgb.shape[:2])[..., 0] > 0.5
             pixels = _resampled(patch.pixels, box_to_crop, rgb.shape[:2])
@@ -134,7 +139,7 @@ class Renderer:
         model = measure_grain(plate, skin.astype(np.float32))
         noise = synthesize_grain(model, unview(pixels, self._view), frame.number, self._shot.seed, (box.x0, box.y0))
         # The plate's own grain shows through by 1 − matte; the composite multiplies by the matte. Variances add.
-        share = np.sqrt((2.0 - matte) / np.maximum(matte, 1e-3))
+        share = np.minimum(np.sqrt((2.0 - matte) / np.maximum(matte, 1e-3)), MOST_GRAIN)
         return noise * (np.float32(amount) * share)[..., None]
 
     def _add_layers(

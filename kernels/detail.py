@@ -90,7 +90,7 @@ def _spectrum(
         return np.full(BANDS, np.nan), np.full(BANDS, np.nan)
     light = masked_gaussian(grey, chosen.astype(np.float32), LIGHT)
     detail = np.where(chosen, (grey - light) * taper, np.float32(0.0))
-    size = [fft.next_fast_len(length, real=True) for length in detail.shape]
+    size = [int(fft.next_fast_len(length, real=True) or length) for length in detail.shape]
     power = np.abs(np.asarray(fft.rfft2(detail, size))) ** 2 / np.sum(taper * taper, dtype=np.float64)
     down = np.asarray(np.fft.fftfreq(size[0]), np.float64)[:, None]
     across = np.asarray(np.fft.rfftfreq(size[1]), np.float64)[None]

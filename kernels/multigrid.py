@@ -11,6 +11,7 @@ Sources: Trottenberg et al., "Multigrid" (2001), for cell-centred coarsening; No
 (2000). A coarse cell is unknown only where all of its children are: with fewer, plain cycles diverge.
 """
 
+from collections.abc import Callable
 from typing import NamedTuple
 
 import numpy as np
@@ -28,6 +29,9 @@ SECOND = np.float32(1.0 / (CENTRE + HALF_WIDTH * np.sqrt(0.5)))
 COARSEST_SWEEPS = 8
 LARGEST_COARSEST = 4
 MOST_ITERATIONS = 40
+NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
+# Pixels of a level below which starting threads costs more than they save, all the more on a busy machine.
+WORTH_THREADS = 1 << 16
 
 
 class Level(NamedTuple):
@@ -39,6 +43,15 @@ class Level(NamedTuple):
     right: Float32
     solution: Float32
     other: Float32
+
+
+class Launchers(NamedTuple):
+    """The passes of a cycle, over all rows of a level."""
+
+    smooth_zero: Callable[..., None]
+    sweep: Callable[..., None]
+    restrict: Callable[..., None]
+    prolong: Callable[..., None]
 
 
 def make_levels(unknown: NDArray[np.bool_], channels: int) -> list[Level]:
@@ -73,9 +86,8 @@ def solve(levels: list[Level], values: Float32, residual: float) -> int:
     scale = _knowns_norm(values, *grid)
     norm = _start(values, *grid, gradient)
     limit = residual * residual * scale
-    channels = len(values)
     direction, image = np.zeros_like(values), np.zeros_like(values)
-    descent, curvature, step = np.ones(channels), np.zeros(channels), np.zeros(channels)
+    descent, curvature, step = np.ones(len(values)), np.zeros(len(values)), np.zeros(len(values))
     for iteration in range(MOST_ITERATIONS):
         if (norm <= limit).all():
             return iteration
@@ -86,9 +98,8 @@ def solve(levels: list[Level], values: Float32, residual: float) -> int:
         curvature = bend + 2.0 * beta * past + beta * beta * curvature
         descent = along
         step = np.where(curvature > 0.0, along / np.maximum(curvature, 1e-300), 0.0)
-        norm = _advance(
-            smooth, beta.astype(np.float32), step.astype(np.float32), *grid, direction, image, values, gradient
-        )
+        factors = beta.astype(np.float32), step.astype(np.float32)
+        norm = _advance(smooth, *factors, *grid, direction, image, values, gradient)
     return MOST_ITERATIONS
 
 
@@ -96,19 +107,22 @@ def _cycle(levels: list[Level], index: int) -> Float32:
     """One V-cycle on `levels[index].right`, from zero. The result lies in one of the level's buffers."""
     level = levels[index]
     grid = level.diagonal, level.first, level.last
-    _smooth_zero(level.right, *grid, FIRST, SECOND, level.solution)
+    run = PARALLEL if level.diagonal.size >= WORTH_THREADS else SERIAL
+    run.smooth_zero(level.right, *grid, FIRST, SECOND, level.solution)
     if index + 1 == len(levels):
         for _ in range(COARSEST_SWEEPS):
-            _sweep(level.solution, level.right, *grid, FIRST, level.other)
-            _sweep(level.other, level.right, *grid, SECOND, level.solution)
+            run.sweep(level.solution, level.right, *grid, FIRST, level.other)
+            run.sweep(level.other, level.right, *grid, SECOND, level.solution)
         return level.solution
     coarser = levels[index + 1]
-    _restrict(level.solution, level.right, level.diagonal, coarser.diagonal, coarser.first, coarser.last, coarser.right)
+    run.restrict(
+        level.solution, level.right, level.diagonal, coarser.diagonal, coarser.first, coarser.last, coarser.right
+    )
     correction = _cycle(levels, index + 1)
-    _prolong(level.solution, correction, *grid, level.other)
+    run.prolong(level.solution, correction, *grid, level.other)
     # The order of the weights is reversed, which keeps the cycle symmetric.
-    _sweep(level.other, level.right, *grid, SECOND, level.solution)
-    _sweep(level.solution, level.right, *grid, FIRST, level.other)
+    run.sweep(level.other, level.right, *grid, SECOND, level.solution)
+    run.sweep(level.solution, level.right, *grid, FIRST, level.other)
     return level.other
 
 
@@ -120,14 +134,19 @@ def mean_error(centre, up, down, left, right, source, neighbours):
     return float32(0.0)
 
 
+@njit(cache=True, inline="always")
+def neighbours_of(row, column, height, width):
+    """How many of a pixel's four neighbours lie in the array."""
+    return float32(4 - int(row == 0) - int(row == height - 1) - int(column == 0) - int(column == width - 1))
+
+
 @njit(cache=True, parallel=True)
 def _finest_diagonal(unknown, diagonal):
     height, width = unknown.shape
     for y in prange(height):
         for x in range(width):
             if unknown[y, x]:
-                neighbours = int(y > 0) + int(y < height - 1) + int(x > 0) + int(x < width - 1)
-                diagonal[y + 1, x + 1] = float32(neighbours)
+                diagonal[y + 1, x + 1] = neighbours_of(y, x, height, width)
 
 
 @njit(cache=True, parallel=True)
@@ -142,8 +161,7 @@ def _coarser_diagonal(fine, coarse):
                 for x in range(2 * X, min(2 * X + 2, fine_width)):
                     unknown = unknown and fine[y + 1, x + 1] > float32(0.0)
             if unknown:
-                neighbours = int(Y > 0) + int(Y < height - 1) + int(X > 0) + int(X < width - 1)
-                coarse[Y + 1, X + 1] = float32(neighbours)
+                coarse[Y + 1, X + 1] = neighbours_of(Y, X, height, width)
 
 
 @njit(cache=True, parallel=True)
@@ -169,14 +187,9 @@ def _knowns_norm(values, diagonal, first, last):
                 continue
             for c in range(channels):
                 total = float32(0.0)
-                if diagonal[y - 1, x] == float32(0.0):
-                    total += values[c, y - 1, x]
-                if diagonal[y + 1, x] == float32(0.0):
-                    total += values[c, y + 1, x]
-                if diagonal[y, x - 1] == float32(0.0):
-                    total += values[c, y, x - 1]
-                if diagonal[y, x + 1] == float32(0.0):
-                    total += values[c, y, x + 1]
+                for down, across in NEIGHBOURS:
+                    if diagonal[y + down, x + across] == float32(0.0):
+                        total += values[c, y + down, x + across]
                 partial[y, c] += total * total
     return _summed(partial)
 
@@ -185,8 +198,7 @@ def _knowns_norm(values, diagonal, first, last):
 def _summed(partial):
     total = np.zeros(partial.shape[1])
     for y in range(partial.shape[0]):
-        for c in range(partial.shape[1]):
-            total[c] += partial[y, c]
+        total += partial[y]
     return total
 
 
@@ -209,93 +221,131 @@ def _start(values, diagonal, first, last, gradient):
     return _summed(partial)
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def _smooth_zero(source, diagonal, first, last, weight_1, weight_2, out):
+@njit(cache=True, error_model="numpy")
+def _smooth_zero_row(y, source, diagonal, first, last, weight_1, weight_2, out):
     """Two sweeps that start from zero: the first needs no neighbours and is made anew for each pixel."""
-    channels, height, _ = source.shape
-    for y in prange(1, height - 1):
-        x0, x1 = first[y] - 1, last[y] + 1
-        count = x1 - x0
-        if count <= 2:
-            continue
-        rows = np.empty((3, count), np.float32)
-        for c in range(channels):
-            for j in range(3):
-                d, f, row = diagonal[y - 1 + j, x0:x1], source[c, y - 1 + j, x0:x1], rows[j]
-                for i in range(count):
-                    row[i] = weight_1 * f[i] / d[i] if d[i] > float32(0.0) else float32(0.0)
-            d, f, result = diagonal[y, x0 + 1 : x1], source[c, y, x0 + 1 : x1], out[c, y, x0 + 1 : x1]
-            up, down, left, here, right = rows[0, 1:], rows[2, 1:], rows[1], rows[1, 1:], rows[1, 2:]
-            for i in range(count - 2):
-                error = mean_error(here[i], up[i], down[i], left[i], right[i], f[i], d[i])
-                result[i] = here[i] + weight_2 * error
+    channels = source.shape[0]
+    x0, x1 = first[y] - 1, last[y] + 1
+    count = x1 - x0
+    if count <= 2:
+        return
+    rows = np.empty((3, count), np.float32)
+    for c in range(channels):
+        for j in range(3):
+            d, f, row = diagonal[y - 1 + j, x0:x1], source[c, y - 1 + j, x0:x1], rows[j]
+            for i in range(count):
+                row[i] = weight_1 * f[i] / d[i] if d[i] > float32(0.0) else float32(0.0)
+        d, f, result = diagonal[y, x0 + 1 : x1], source[c, y, x0 + 1 : x1], out[c, y, x0 + 1 : x1]
+        up, down, left, here, right = rows[0, 1:], rows[2, 1:], rows[1], rows[1, 1:], rows[1, 2:]
+        for i in range(count - 2):
+            error = mean_error(here[i], up[i], down[i], left[i], right[i], f[i], d[i])
+            result[i] = here[i] + weight_2 * error
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def _sweep(values, source, diagonal, first, last, weight, out):
+@njit(cache=True, parallel=True)
+def _smooth_zero_parallel(source, diagonal, first, last, weight_1, weight_2, out):
+    for y in prange(1, source.shape[1] - 1):
+        _smooth_zero_row(y, source, diagonal, first, last, weight_1, weight_2, out)
+
+
+@njit(cache=True)
+def _smooth_zero_serial(source, diagonal, first, last, weight_1, weight_2, out):
+    for y in range(1, source.shape[1] - 1):
+        _smooth_zero_row(y, source, diagonal, first, last, weight_1, weight_2, out)
+
+
+@njit(cache=True, error_model="numpy")
+def _sweep_row(y, values, source, diagonal, first, last, weight, out):
     """One weighted Jacobi sweep from `values` to `out`."""
-    channels, height, _ = values.shape
-    for y in prange(1, height - 1):
-        x0, x1 = first[y], last[y]
-        d = diagonal[y, x0:x1]
-        for c in range(channels):
-            up, down, f = values[c, y - 1, x0:x1], values[c, y + 1, x0:x1], source[c, y, x0:x1]
-            left, here, right = values[c, y, x0 - 1 : x1 - 1], values[c, y, x0:x1], values[c, y, x0 + 1 : x1 + 1]
-            result = out[c, y, x0:x1]
-            for i in range(x1 - x0):
-                error = mean_error(here[i], up[i], down[i], left[i], right[i], f[i], d[i])
-                result[i] = here[i] + weight * error
+    channels = values.shape[0]
+    x0, x1 = first[y], last[y]
+    d = diagonal[y, x0:x1]
+    for c in range(channels):
+        up, down, f = values[c, y - 1, x0:x1], values[c, y + 1, x0:x1], source[c, y, x0:x1]
+        left, here, right = values[c, y, x0 - 1 : x1 - 1], values[c, y, x0:x1], values[c, y, x0 + 1 : x1 + 1]
+        result = out[c, y, x0:x1]
+        for i in range(x1 - x0):
+            error = mean_error(here[i], up[i], down[i], left[i], right[i], f[i], d[i])
+            result[i] = here[i] + weight * error
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def _restrict(values, source, diagonal, coarse_diagonal, coarse_first, coarse_last, coarse_source):
+@njit(cache=True, parallel=True)
+def _sweep_parallel(values, source, diagonal, first, last, weight, out):
+    for y in prange(1, values.shape[1] - 1):
+        _sweep_row(y, values, source, diagonal, first, last, weight, out)
+
+
+@njit(cache=True)
+def _sweep_serial(values, source, diagonal, first, last, weight, out):
+    for y in range(1, values.shape[1] - 1):
+        _sweep_row(y, values, source, diagonal, first, last, weight, out)
+
+
+@njit(cache=True, error_model="numpy")
+def _restrict_row(Y, values, source, diagonal, coarse_diagonal, coarse_first, coarse_last, coarse_source):
     """The fine residual, summed over each unknown coarse cell's children: the stencil's h**2 turns mean into sum."""
-    channels, coarse_height, _ = coarse_source.shape
+    channels = coarse_source.shape[0]
     height, width = diagonal.shape
-    for Y in prange(1, coarse_height - 1):
-        for X in range(coarse_first[Y], coarse_last[Y]):
-            inside = coarse_diagonal[Y, X] > float32(0.0)
-            for c in range(channels):
-                total = float32(0.0)
-                if inside:
-                    for y in range(2 * Y - 1, min(2 * Y + 1, height - 1)):
-                        for x in range(2 * X - 1, min(2 * X + 1, width - 1)):
-                            total += (
-                                source[c, y, x]
-                                + values[c, y - 1, x]
-                                + values[c, y + 1, x]
-                                + values[c, y, x - 1]
-                                + values[c, y, x + 1]
-                                - diagonal[y, x] * values[c, y, x]
-                            )
-                coarse_source[c, Y, X] = total
+    for X in range(coarse_first[Y], coarse_last[Y]):
+        inside = coarse_diagonal[Y, X] > float32(0.0)
+        for c in range(channels):
+            total = float32(0.0)
+            if inside:
+                for y in range(2 * Y - 1, min(2 * Y + 1, height - 1)):
+                    for x in range(2 * X - 1, min(2 * X + 1, width - 1)):
+                        around = values[c, y - 1, x] + values[c, y + 1, x] + values[c, y, x - 1] + values[c, y, x + 1]
+                        total += source[c, y, x] + around - diagonal[y, x] * values[c, y, x]
+            coarse_source[c, Y, X] = total
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def _prolong(values, coarse, diagonal, first, last, out):
+@njit(cache=True, parallel=True)
+def _restrict_parallel(values, source, diagonal, coarse_diagonal, coarse_first, coarse_last, coarse_source):
+    for Y in prange(1, coarse_source.shape[1] - 1):
+        _restrict_row(Y, values, source, diagonal, coarse_diagonal, coarse_first, coarse_last, coarse_source)
+
+
+@njit(cache=True)
+def _restrict_serial(values, source, diagonal, coarse_diagonal, coarse_first, coarse_last, coarse_source):
+    for Y in range(1, coarse_source.shape[1] - 1):
+        _restrict_row(Y, values, source, diagonal, coarse_diagonal, coarse_first, coarse_last, coarse_source)
+
+
+@njit(cache=True, error_model="numpy")
+def _prolong_row(y, values, coarse, diagonal, first, last, out):
     """Add the coarse level's correction, linearly interpolated and mirrored at the border, into `out`."""
-    channels, height, _ = values.shape
+    channels = values.shape[0]
     coarse_height, coarse_width = coarse.shape[1] - 2, coarse.shape[2] - 2
     near, far = float32(0.75), float32(0.25)
-    for y in prange(1, height - 1):
-        if last[y] <= first[y]:
-            continue
-        Y = (y + 1) >> 1
-        side = min(max(Y - 1 if y & 1 else Y + 1, 1), coarse_height)
-        # Columns of the coarse row that the span touches, and one more on either side.
-        X0, X1 = max(((first[y] + 1) >> 1) - 1, 1), min((last[y] >> 1) + 1, coarse_width)
-        line = np.empty(coarse_width + 2, np.float32)
-        for c in range(channels):
-            a, b = coarse[c, Y], coarse[c, side]
-            for X in range(X0, X1 + 1):
-                line[X] = near * a[X] + far * b[X]
-            for x in range(first[y], last[y]):
-                X = (x + 1) >> 1
-                beside = min(max(X - 1 if x & 1 else X + 1, 1), coarse_width)
-                if diagonal[y, x] > float32(0.0):
-                    out[c, y, x] = values[c, y, x] + near * line[X] + far * line[beside]
-                else:
-                    out[c, y, x] = float32(0.0)
+    if last[y] <= first[y]:
+        return
+    Y = (y + 1) >> 1
+    side = min(max(Y - 1 if y & 1 else Y + 1, 1), coarse_height)
+    # Columns of the coarse row that the span touches, and one more on either side.
+    X0, X1 = max(((first[y] + 1) >> 1) - 1, 1), min((last[y] >> 1) + 1, coarse_width)
+    line = np.empty(coarse_width + 2, np.float32)
+    for c in range(channels):
+        a, b = coarse[c, Y], coarse[c, side]
+        for X in range(X0, X1 + 1):
+            line[X] = near * a[X] + far * b[X]
+        for x in range(first[y], last[y]):
+            X = (x + 1) >> 1
+            beside = min(max(X - 1 if x & 1 else X + 1, 1), coarse_width)
+            if diagonal[y, x] > float32(0.0):
+                out[c, y, x] = values[c, y, x] + near * line[X] + far * line[beside]
+            else:
+                out[c, y, x] = float32(0.0)
+
+
+@njit(cache=True, parallel=True)
+def _prolong_parallel(values, coarse, diagonal, first, last, out):
+    for y in prange(1, values.shape[1] - 1):
+        _prolong_row(y, values, coarse, diagonal, first, last, out)
+
+
+@njit(cache=True)
+def _prolong_serial(values, coarse, diagonal, first, last, out):
+    for y in range(1, values.shape[1] - 1):
+        _prolong_row(y, values, coarse, diagonal, first, last, out)
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
@@ -344,3 +394,7 @@ def _advance(smooth, beta, step, diagonal, first, last, direction, image, values
                 total += r[i] * r[i]
             partial[y, c] = total
     return _summed(partial)
+
+
+PARALLEL = Launchers(_smooth_zero_parallel, _sweep_parallel, _restrict_parallel, _prolong_parallel)
+SERIAL = Launchers(_smooth_zero_serial, _sweep_serial, _restrict_serial, _prolong_serial)

@@ -25,9 +25,13 @@ PRIVATE = (
 )
 
 
+# What is in the repository, and what would be after `git add --all`.
+GIT_LS = ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard"]
+
+
 def tracked() -> list[Path]:
     try:
-        listing = subprocess.run(["git", "ls-files", "-z"], cwd=ROOT, capture_output=True, check=True).stdout
+        listing = subprocess.run(GIT_LS, cwd=ROOT, capture_output=True, check=True).stdout
     except (OSError, subprocess.CalledProcessError):
         pytest.skip("this is not a git checkout")
     paths = [ROOT / name for name in listing.decode().split("\0") if name]

@@ -111,7 +111,7 @@ class Terminal:
         for reason, frames in self._failures.items():
             if len(frames) > 1:
                 self._console.print(f"frames {range_text(frames)}: {reason}")
-        counts = [f"{event.done} written"]
+        counts = [f"{event.done} done"]
         counts += [f"{event.skipped} there already"] if event.skipped else []
         counts += [f"{event.failed} failed"] if event.failed else []
         each = f", {event.seconds / event.done:.2f} s each" if event.done else ""

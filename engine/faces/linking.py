@@ -24,8 +24,9 @@ Float64 = NDArray[np.float64]
 LONGEST_GAP = 12
 # The identity of a track, to compare with, is that of its last frames: it follows a turn of the head.
 RECENT = 5
-# Alone in its place a face may look this unlike itself (turned away, blurred, half hidden) and still be followed.
-UNLIKE_ITSELF = 0.95
+# Alone in its place, and missed for no more than a frame, a face may look this unlike itself (turned away, blurred,
+# half hidden) and still be followed. Two people are about 0.8 apart.
+UNLIKE_ITSELF, AT_ONCE = 0.72, 2
 # A face moves by less than this fraction of its size from frame to frame.
 FARTHEST = 0.6
 # A track shorter than this, of faces that scored less, is a false alarm, unless the scene itself is shorter.
@@ -139,7 +140,8 @@ def _costs(live: Sequence[Chain], step: int, sightings: Sequence[Sighting]) -> F
     possible = near > 0.0
     # Where two faces claim one place, the identity decides; a face alone in its place has the benefit of the doubt.
     alone = (possible.sum(0, keepdims=True) == 1) & (possible.sum(1, keepdims=True) == 1)
-    possible &= unlike < np.where(alone, UNLIKE_ITSELF, SAME_PERSON)
+    at_once = np.array([[step - chain.steps[-1] <= AT_ONCE] for chain in live])
+    possible &= unlike < np.where(alone & at_once, UNLIKE_ITSELF, SAME_PERSON)
     return np.where(possible, (1.0 - near) + unlike / SAME_PERSON, IMPOSSIBLE)
 
 

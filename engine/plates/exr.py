@@ -72,7 +72,6 @@ def read_exr(path: Path, number: int, color: PlateColor, picture_only: bool = Fa
     chosen = _choose(path, layout)
     check_chunks(path, layout)
     headers, pixels = _decode(path, layout)
-    part = layout.parts[chosen.part]
     try:
         data_window, display_window = _windows(headers[chosen.part])
     except (KeyError, ValueError, TypeError) as error:
@@ -81,7 +80,12 @@ def read_exr(path: Path, number: int, color: PlateColor, picture_only: bool = Fa
     if picture_only:
         kept = {*chosen.names, chosen.alpha}
         channels = {name: values for name, values in channels.items() if name in kept}
-    others = [OtherPart(headers[i], pixels[i]) for i in range(len(headers)) if i != chosen.part and not picture_only]
+    marked = [frozenset(one.name for one in part.channels if one.perceptually_linear) for part in layout.parts]
+    others = [
+        OtherPart(*carried)
+        for index, carried in enumerate(zip(headers, pixels, marked, strict=True))
+        if index != chosen.part and not picture_only
+    ]
     return Frame(
         number=number,
         path=path,
@@ -94,7 +98,7 @@ def read_exr(path: Path, number: int, color: PlateColor, picture_only: bool = Fa
         header=headers[chosen.part],
         part=chosen.part,
         others=others,
-        perceptually_linear=frozenset(channel.name for channel in part.channels if channel.perceptually_linear),
+        perceptually_linear=marked[chosen.part],
         whole=not picture_only,
     )
 
@@ -105,8 +109,10 @@ def encode_exr(frame: Frame, stream: IO[bytes], compression: str = "same") -> No
     `compression` is `same` or a name in LOSSLESS. `same` keeps the plate's own unless that would change pixels that
     nobody touched; then it is zip.
     """
-    picture = _part(frame.header, {**frame.channels, **frame.added}, compression, frame)
-    parts = [_part(other.header, other.channels, compression) for other in frame.others]
+    header = {"dataWindow": _corners(frame.data_window), "displayWindow": _corners(frame.display_window)}
+    header |= frame.header | frame.attributes
+    picture = _part(header, {**frame.channels, **frame.added}, compression, frame.perceptually_linear)
+    parts = [_part(other.header, other.channels, compression, other.perceptually_linear) for other in frame.others]
     parts.insert(min(frame.part, len(parts)), picture)
     OpenEXR.File(parts).write(stream)
 
@@ -180,13 +186,10 @@ def _decode(path: Path, layout: ExrLayout) -> tuple[list[dict[str, Any]], list[d
 
 
 def _part(
-    header: Mapping[str, Any], channels: Mapping[str, Pixels], compression: str, frame: Frame | None = None
+    header: Mapping[str, Any], channels: Mapping[str, Pixels], compression: str, marked: frozenset[str]
 ) -> OpenEXR.Part:
     attributes = {name: value for name, value in header.items() if name not in _DERIVED}
     attributes.setdefault("type", OpenEXR.scanlineimage)
-    if frame is not None:
-        _add_windows(attributes, frame)
-        attributes.update(frame.attributes)
     attributes["compression"] = _compression(
         attributes.get("compression", OpenEXR.ZIP_COMPRESSION), channels, compression
     )
@@ -195,18 +198,11 @@ def _part(
         tiles = OpenEXR.TileDescription()
         tiles.xSize, tiles.ySize = attributes["tiles"].xSize, attributes["tiles"].ySize
         attributes["tiles"] = tiles
-    linear = frame.perceptually_linear if frame is not None else frozenset()
     own = {
-        name: OpenEXR.Channel(name, np.ascontiguousarray(pixels), 1, 1, name in linear)
+        name: OpenEXR.Channel(name, np.ascontiguousarray(pixels), 1, 1, name in marked)
         for name, pixels in channels.items()
     }
     return OpenEXR.Part(attributes, own, str(attributes.get("name", "")))
-
-
-def _add_windows(attributes: dict[str, Any], frame: Frame) -> None:
-    if "dataWindow" not in attributes:
-        attributes["dataWindow"] = _corners(frame.data_window)
-        attributes["displayWindow"] = _corners(frame.display_window)
 
 
 def _corners(box: Box) -> tuple[NDArray[np.int32], NDArray[np.int32]]:

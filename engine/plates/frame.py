@@ -43,6 +43,7 @@ class OtherPart:
 
     header: dict[str, Any]
     channels: dict[str, Pixels]
+    perceptually_linear: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)

@@ -39,7 +39,7 @@ MARGIN = 0.25
 SHAPE_REACH = 1.5
 # The matte is blurred by this much, in face widths: less than its narrowest edge, more than the raster's stairs.
 MATTE_SOFTNESS = 0.006
-# Sharpness is measured on the eyes, brows, lips and nostrils and this far around them, in texture units.
+# Sharpness is measured on the eyes and lips and this far around them, in texture units.
 FEATURE_REACH = 0.03
 # The forehead fades out over this part of its height.
 FOREHEAD_FADE = 0.4
@@ -130,14 +130,13 @@ class MeshSwapper:
 def _softness(patch: Float32, plate: Float32, regions: Regions, skin: NDArray[np.bool_]) -> float:
     """Sigma, in pixels, of the blur that makes the patch as soft as the plate is under its own grain.
 
-    It is measured on the features that every face has, not on skin, where one person's wrinkles are another's bad
-    focus; and of the features the one that asks for the least counts, for a closed eye is no blur.
+    It is measured on eyes and lips, which every face has alike, not on skin, where one person's wrinkles are another's
+    bad focus; and of the two the one that asks for less counts, for a closed eye is no blur.
     """
     grain = measure_grain(plate, skin.astype(np.float32))
     noise = mean_variance(grain, np.median(plate[skin], axis=0))
     blur = grain.blur.mean(0)
-    features = (regions.eyes, regions.brows, regions.lips, regions.nostrils)
-    sigmas = [
+    return min(
         match_sharpness(
             patch,
             plate,
@@ -145,9 +144,8 @@ def _softness(patch: Float32, plate: Float32, regions: Regions, skin: NDArray[np
             noise,
             noise_blur=(float(blur[0]), float(blur[1])),
         )
-        for feature in features
-    ]
-    return min(sigmas)
+        for feature in (regions.eyes, regions.lips)
+    )
 
 
 def _move_shape(plate: NDArray[np.float64], person: NDArray[np.float64], amount: float) -> NDArray[np.float64]:

@@ -57,7 +57,7 @@ def test_people_see_failures_once_and_a_summary(capsys: pytest.CaptureFixture[st
         "frame 1007: The file [bold]ends[/bold] early.",
         "frames 1004-1006: The disk is full. Make room.",
     ]
-    assert seen.out == "/out: 1 written, 1 there already, 4 failed, in 2.0 s, 2.00 s each\n"
+    assert seen.out == "/out: 1 done, 1 there already, 4 failed, in 2.0 s, 2.00 s each\n"
 
 
 def test_people_see_an_error_and_what_to_do(capsys: pytest.CaptureFixture[str]):

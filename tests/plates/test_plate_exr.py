@@ -13,6 +13,7 @@ from engine.errors import FrameMissing, FrameUnreadable, PlateUnsupported, Usage
 from engine.geometry import Box
 from engine.plates import Frame, Plate, make_timecode, write_frame
 from engine.plates.exr import read_exr
+from engine.plates.layout import read_layout
 
 _LOSSY = {"B44", "B44A", "DWAA", "DWAB"}
 _ALL = ("NO", "RLE", "ZIPS", "ZIP", "PIZ", "PXR24", "B44", "B44A", "DWAA", "DWAB", "HTJ2K256", "HTJ2K32", "ZSTD")
@@ -404,12 +405,18 @@ def test_a_plate_and_its_output_may_have_names_that_are_not_utf8(tmp_path: Path,
     assert r"caf\xe9" in "\n".join(plate.info.lines())
 
 
-def test_perceptually_linear_marks_survive(tmp_path: Path, rng: np.random.Generator) -> None:
+@pytest.mark.parametrize("parts", [1, 2])
+def test_perceptually_linear_marks_survive(tmp_path: Path, rng: np.random.Generator, parts: int) -> None:
     pixels = rng.random((8, 8)).astype(np.float16)
-    marked = {name: OpenEXR.Channel(name, pixels, 1, 1, name != "B") for name in "RGB"}
-    OpenEXR.File({"type": OpenEXR.scanlineimage}, marked).write(str(tmp_path / "in.exr"))
+    made = []
+    for index in range(parts):
+        marked = {name: OpenEXR.Channel(name, pixels, 1, 1, name != "B") for name in "RGB"}
+        made.append(OpenEXR.Part({"type": OpenEXR.scanlineimage}, marked, f"part{index}"))
+    OpenEXR.File(made).write(str(tmp_path / "in.exr"))
     write_frame(Plate.open(tmp_path / "in.exr").read(1), tmp_path / "out.exr")
-    assert _raw_attributes(tmp_path / "out.exr")["channels"] == _raw_attributes(tmp_path / "in.exr")["channels"]
+    before, after = (read_layout(tmp_path / name).parts for name in ("in.exr", "out.exr"))
+    assert [part.channels for part in after] == [part.channels for part in before]
+    assert [one.perceptually_linear for one in after[-1].channels] == [False, True, True]
 
 
 @pytest.mark.corpus

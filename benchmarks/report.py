@@ -1,0 +1,51 @@
+"""The table that every benchmark prints, its JSON, and its exit status."""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+
+import msgspec
+from rich.console import Console
+from rich.table import Table
+
+
+class Row(msgspec.Struct, frozen=True):
+    """One comparison. peer_ms and our_ms are medians in milliseconds; the ratio is ours over the peer's."""
+
+    what: str
+    peer: str
+    peer_ms: float
+    our_ms: float
+    target: float
+
+    @property
+    def ratio(self) -> float:
+        return self.our_ms / self.peer_ms
+
+    @property
+    def met(self) -> bool:
+        return self.ratio <= self.target
+
+
+def main(description: str, measure: Callable[[], Sequence[Row]]) -> None:
+    """Parse --json and --check, measure, print; with --check end with status 1 when a target is missed."""
+    parser = argparse.ArgumentParser(description=description)
+    parser.add_argument("--json", action="store_true", help="print the rows as JSON")
+    parser.add_argument("--check", action="store_true", help="end with status 1 when a target is missed")
+    arguments = parser.parse_args()
+    rows = measure()
+    if arguments.json:
+        values = [msgspec.to_builtins(row) | {"ratio": row.ratio, "met": row.met} for row in rows]
+        print(msgspec.json.encode(values).decode())
+    else:
+        _print_table(rows)
+    if arguments.check and not all(row.met for row in rows):
+        sys.exit(1)
+
+
+def _print_table(rows: Sequence[Row]) -> None:
+    table = Table("what", "peer", "peer ms", "ours ms", "ratio", "target")
+    for row in rows:
+        verdict = f"{row.ratio:.2f}" if row.met else f"{row.ratio:.2f} (missed)"
+        table.add_row(row.what, row.peer, f"{row.peer_ms:.1f}", f"{row.our_ms:.1f}", verdict, f"≤ {row.target:g}")
+    Console(width=140).print(table)
