@@ -18,6 +18,10 @@ Float64 = NDArray[np.float64]
 # The network's output has one cell for each 4 x 4 pixels, and its input sides are multiples of 32.
 CELL = 4
 STEP = 32
+# The network misses faces of more than about 400 pixels. A second copy, smaller by COARSE, is searched for those whose
+# longer side has at least LARGE pixels there; it costs a sixteenth of the first.
+COARSE = 4
+LARGE = 40
 # A small picture is enlarged to the size that is asked for, but no further than this: more only costs time.
 LARGEST_ENLARGEMENT = 2.0
 # Two boxes that share more of their union than this are one face.
@@ -54,15 +58,15 @@ def detect_reduced(
     small: Float32, small_to_picture: Float64, threshold: float = 0.5, turned: bool = False
 ) -> list[Detection]:
     """As `detect`, on a copy that is reduced already; the matrix (2, 3), a scale and a shift, leads to the result."""
-    found: list[Detection] = []
-    for quarter_turns in range(4) if turned else (0,):
-        for box, points, score in _search(np.rot90(small, quarter_turns), threshold):
-            corners = _turn_back(box.reshape(2, 2), quarter_turns, small.shape[:2])
-            corners = np.stack([corners.min(0), corners.max(0)])
-            points = _turn_back(points, quarter_turns, small.shape[:2])
-            place = small_to_picture[:, :2], small_to_picture[:, 2]
-            found.append(Detection((corners @ place[0].T + place[1]).ravel(), points @ place[0].T + place[1], score))
-    return _without_doubles(found)
+    found = _search_turned(small, threshold, turned)
+    height, width = (max(1, round(side / COARSE)) for side in small.shape[:2])
+    stretch = np.array([small.shape[1] / width, small.shape[0] / height])
+    coarse = warp_affine(small, np.array([[stretch[0], 0.0, 0.0], [0.0, stretch[1], 0.0]]), (height, width))
+    for detection in _search_turned(coarse, threshold, turned):
+        if (detection.box[2:] - detection.box[:2]).max() >= LARGE:
+            found.append(_moved(detection, np.diag(stretch), np.zeros(2)))
+    matrix, shift = small_to_picture[:, :2], small_to_picture[:, 2]
+    return [_moved(detection, matrix, shift) for detection in _without_doubles(found)]
 
 
 def overlap(first: Float64, second: Float64) -> float:
@@ -73,6 +77,21 @@ def overlap(first: Float64, second: Float64) -> float:
         return 0.0
     areas = (first[2] - first[0]) * (first[3] - first[1]) + (second[2] - second[0]) * (second[3] - second[1])
     return float(width * height / (areas - width * height))
+
+
+def _search_turned(small: Float32, threshold: float, turned: bool) -> list[Detection]:
+    found: list[Detection] = []
+    for quarter_turns in range(4) if turned else (0,):
+        for box, points, score in _search(np.rot90(small, quarter_turns), threshold):
+            corners = _turn_back(box.reshape(2, 2), quarter_turns, small.shape[:2])
+            box = np.concatenate([corners.min(axis=0), corners.max(axis=0)])
+            found.append(Detection(box, _turn_back(points, quarter_turns, small.shape[:2]), score))
+    return _without_doubles(found)
+
+
+def _moved(detection: Detection, matrix: Float64, shift: Float64) -> Detection:
+    box = (detection.box.reshape(2, 2) @ matrix.T + shift).ravel()
+    return Detection(box, detection.points @ matrix.T + shift, detection.score)
 
 
 def _search(small: Float32, threshold: float) -> list[Detection]:

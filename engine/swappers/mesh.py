@@ -41,6 +41,8 @@ SHAPE_REACH = 1.5
 MATTE_SOFTNESS = 0.006
 # Sharpness is measured on the eyes and lips and this far around them, in texture units.
 FEATURE_REACH = 0.03
+# Skin that the view shows brighter than this shines: its grain and its colour are the lamp's.
+SHINE = 0.85
 # The forehead fades out over this part of its height.
 FOREHEAD_FADE = 0.4
 # Facing (cosine) of a vertex at which its texture begins to count, and at which it counts fully.
@@ -82,7 +84,7 @@ class MeshSwapper:
         moved = _move_shape(mesh[:MESH_POINTS], reference.mesh[:MESH_POINTS], shot.mesh.shape)
         warped = _warp(reference, moved, plate.shape[:2])
         regions = atlas.regions(warped.texture)
-        both = skin.bare & warped.covered & (warped.likelihood > 0.6) & (warped.source_facing > 0.5)
+        both = skin.bare & (seen.max(2) < SHINE) & warped.covered & (warped.likelihood > 0.6) & (warped.source_facing > 0.5)
         new = self._match(warped.light, plate, own, both, width) if both.any() else warped.light
         cover = self._cover(regions, warped, skin, reference, mesh)
         filled, filling = _fill_brows(plate, own, skin, width, shot.mesh.brows)
@@ -90,6 +92,7 @@ class MeshSwapper:
         matte = cover + under
         light = new + (under / np.maximum(matte, 1e-6))[..., None] * (filled - new)
         skin_on_both = warped.covered & (warped.likelihood > 0.5) & (skin.likelihood > 0.5) & (own.brows < 0.0)
+        skin_on_both &= seen.max(2) < SHINE
         return Patch(seen_of_exposed(light, model_view), matte, skin_on_both, warped.texture)
 
     def _match(

@@ -54,7 +54,7 @@ def test_turned_faces_are_found_and_come_back_upright(
 
 
 def test_many_small_faces(astronaut: Float32) -> None:
-    head = cv2.resize(astronaut[20:220, 120:320], (80, 80), interpolation=cv2.INTER_AREA)
+    head = np.asarray(cv2.resize(astronaut[20:220, 120:320], (80, 80), interpolation=cv2.INTER_AREA), np.float32)
     wall = np.tile(head, (4, 6, 1))
     faces = analyse_picture(wall)
     assert len(faces) == 24
@@ -62,9 +62,18 @@ def test_many_small_faces(astronaut: Float32) -> None:
     assert all(overlap(a, b) < 0.1 for i, a in enumerate(boxes) for b in boxes[:i])
 
 
+def test_a_face_that_fills_the_picture(astronaut: Float32, astronaut_face: Face) -> None:
+    x0, y0, x1, y1 = astronaut_face.box.astype(int)
+    close = np.ascontiguousarray(astronaut[y0 + 5 : y1 - 5, x0 + 5 : x1 - 5])
+    close = np.asarray(cv2.resize(close, None, fx=8, fy=8, interpolation=cv2.INTER_CUBIC), np.float32).clip(0, 1)
+    (face,) = analyse_picture(close)
+    expected = 8 * (astronaut_face.mesh[:468, :2] - [x0 + 5, y0 + 5])
+    assert np.linalg.norm(face.mesh[:468, :2] - expected, axis=1).mean() < 0.05 * face_width(face.mesh)
+
+
 def test_pixel_centres_survive_a_change_of_size(astronaut: Float32, astronaut_face: Face) -> None:
     # Half a pixel of error in any of the coordinates would show as 0.5 here; OpenCV's resize keeps the corners.
-    double = cv2.resize(astronaut, (1024, 1024), interpolation=cv2.INTER_LINEAR)
+    double = np.asarray(cv2.resize(astronaut, (1024, 1024), interpolation=cv2.INTER_LINEAR), np.float32)
     region = region_of_mesh(astronaut_face.mesh)
     doubled = Region(2 * region.x, 2 * region.y, 2 * region.side, region.angle)
     once = fit_mesh(astronaut, region, passes=1).mesh
