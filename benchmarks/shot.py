@@ -12,7 +12,7 @@ from pathlib import Path
 
 import cv2
 import numpy as np
-import OpenImageIO as oiio
+import OpenImageIO
 import skimage.data
 
 from benchmarks.report import Row, main
@@ -75,7 +75,7 @@ def _swap(folder: Path, result: str, frames: str) -> float:
 
 def _copy(source: Path, target: Path) -> float:
     start = time.perf_counter()
-    picture = oiio.ImageBuf(str(source))
+    picture = OpenImageIO.ImageBuf(str(source))
     if not (picture.read(force=True) and picture.write(str(target))):
         raise SystemExit(f"OpenImageIO could not copy {source}")
     return (time.perf_counter() - start) * 1e3

@@ -23,7 +23,7 @@ from kernels.composite import composite
 from kernels.grain import measure_grain, synthesize_grain
 from kernels.matte import feather, signed_distance
 from kernels.membrane import seam_correction
-from kernels.view import ModelView, exposed, make_view, unview, view
+from kernels.view import exposed, make_view, unview, view
 from kernels.warp import warp_affine
 
 Float32 = NDArray[np.float32]
@@ -91,7 +91,7 @@ class Renderer:
             return False
         with _timed(stages, "view"):
             rgb, alpha = frame.rgb(box), _alpha(frame, box)
-            plain = rgb if alpha is None else rgb / np.maximum(alpha, 1e-6)[..., None]
+            plain = rgb if alpha is None else np.asarray(rgb / np.maximum(alpha, 1e-6)[..., None], np.float32)
             box_to_crop = _from_box(crop, box)
             seen = view(_resampled(plain, _invert(box_to_crop), crop.size), self._view)
         with _timed(stages, "swap"):
@@ -217,7 +217,7 @@ def _from_box(crop: Crop, box: Box) -> NDArray[np.float64]:
 
 
 def _invert(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    linear = np.linalg.inv(matrix[:, :2])
+    linear = np.linalg.inv(matrix[:, :2]).astype(np.float64)
     return np.column_stack([linear, -linear @ matrix[:, 2]])
 
 

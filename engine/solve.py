@@ -6,10 +6,10 @@ follow when all frames were seen, because they look both ways in time.
 
 import itertools
 import math
-import queue
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections import deque
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import closing
 from typing import NamedTuple
 
 import numpy as np
@@ -116,7 +116,7 @@ def _exposure(plate: Plate, settings: Solve, report: Report, cancelled: Callable
 def _watch(plate: Plate, settings: Solve, watcher: Watcher, report: Report, cancelled: Callable[[], bool]) -> _Seen:
     seen = _Seen([], [], [])
     failure: PlateError | None = None
-    with _reading(plate, settings.detect_size) as frames:
+    with closing(_frames(plate, settings.detect_size)) as frames:
         for index, read in enumerate(frames):
             _stop_if(cancelled)
             if read.frame is None or read.reduced is None:
@@ -133,43 +133,20 @@ def _watch(plate: Plate, settings: Solve, watcher: Watcher, report: Report, canc
     return seen
 
 
-@contextmanager
-def _reading(plate: Plate, size: int) -> Iterator[Iterator[_Read]]:
-    """The plate's frames in order, read by a thread that is at most AHEAD frames ahead and ends with the block."""
-    ready: queue.Queue[_Read | BaseException] = queue.Queue(AHEAD)
-    leaving = threading.Event()
-
-    def hand_over(item: _Read | BaseException) -> None:
-        while not leaving.is_set():
-            try:
-                ready.put(item, timeout=0.1)
-                return
-            except queue.Full:
-                continue
-
-    def work() -> None:
+def _frames(plate: Plate, size: int) -> Generator[_Read, None, None]:
+    """The plate's frames in order, read by a thread that is at most AHEAD frames ahead; close it when leaving early."""
+    pending: deque[Future[_Read]] = deque()
+    with ThreadPoolExecutor(1, "plate reader") as reader:
         try:
-            for number in plate.frames:
-                if leaving.is_set():
-                    return
-                hand_over(_read(plate, number, size))
-        except BaseException as error:  # noqa: BLE001 - raised again below, in the caller's thread
-            hand_over(error)
-
-    def frames() -> Iterator[_Read]:
-        for _ in plate.frames:
-            item = ready.get()
-            if isinstance(item, BaseException):
-                raise item
-            yield item
-
-    thread = threading.Thread(target=work, name="plate reader", daemon=True)
-    thread.start()
-    try:
-        yield frames()
-    finally:
-        leaving.set()
-        thread.join()
+            numbers = iter(plate.frames)
+            pending.extend(reader.submit(_read, plate, number, size) for number in itertools.islice(numbers, AHEAD))
+            while pending:
+                read = pending.popleft().result()
+                pending.extend(reader.submit(_read, plate, number, size) for number in itertools.islice(numbers, 1))
+                yield read
+        finally:
+            for future in pending:
+                future.cancel()
 
 
 def _read(plate: Plate, number: int, size: int) -> _Read:

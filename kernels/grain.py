@@ -10,6 +10,7 @@ Philox's counters, keyed by seed and frame and counted by absolute pixel: a pixe
 that is rendered, nor on the order of the frames.
 """
 
+from functools import cache
 from typing import NamedTuple
 
 import numpy as np
@@ -150,9 +151,13 @@ def _blur_of(along: Float64, energy: Float64) -> float:
     """The sigma whose grain has this ratio between neighbouring and equal pixels of the second difference."""
     if not energy.sum() > 0.0:
         return 0.0
+    return float(np.interp(along.sum() / energy.sum(), *_ratios_and_sigmas()))
+
+
+@cache
+def _ratios_and_sigmas() -> tuple[Float64, Float64]:
     sigmas = np.linspace(0.0, WIDEST, 111)
-    ratios = [after / gain for gain, after in map(_difference_gain, sigmas)]
-    return float(np.interp(along.sum() / energy.sum(), ratios, sigmas))
+    return np.array([after / gain for gain, after in map(_difference_gain, sigmas)]), sigmas
 
 
 def _difference_gain(sigma: float) -> tuple[float, float]:

@@ -66,7 +66,7 @@ def match_light(
     ratio = np.clip(theirs.spread / max(ours.spread, 1e-3), *CONTRAST_RANGE)
     ratio = np.float32(1.0 + contrast * amount * (ratio - 1.0))
     shift = ours.median + np.float32(amount) * (theirs.median - ours.median)
-    matched = (log_patch - ours.median) * ratio + shift
+    matched = np.asarray((log_patch - ours.median) * ratio + shift, np.float32)
     if low_frequency * amount > 0.0:
         difference = masked_gaussian(log_plate - matched, mask.astype(np.float32), radius)
         limit = np.float32(LOW_FREQUENCY_LIMIT)

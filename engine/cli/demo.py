@@ -18,6 +18,12 @@ def demo(
 ) -> None:
     """Make a plate from public-domain pictures, replace the face in it, and measure the result."""
     with session(json) as current:
+        from rich.console import Console
+
         from engine.demo.run import main
 
-        main(output, frames, current.report)
+        # With --json, standard output is for events alone.
+        console = Console(stderr=json)
+        status = main(output, frames, current.report, cancelled=current.cancelled, console=console)
+    if status:
+        raise typer.Exit(status)

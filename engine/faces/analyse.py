@@ -7,16 +7,11 @@ from numpy.typing import NDArray
 
 from engine.faces.detect import Detection, detect, overlap
 from engine.faces.identity import embed
-from engine.faces.mesh import fit_mesh, mesh_box, region_of_detection
+from engine.faces.mesh import PRESENT, SAME_MESH, fit_mesh, mesh_box, region_of_detection
 from engine.faces.pose import Pose, fit_pose
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
-
-# Under this presence the mesh network itself says that what it was shown is not a face.
-PRESENT = 0.5
-# Meshes that share more of their boxes than this are one face that was detected twice.
-SAME_MESH = 0.5
 
 
 class Face(NamedTuple):

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.faces.detect import detect
-from engine.faces.mesh import fit_mesh, region_of_detection
+from engine.faces.mesh import PRESENT, fit_mesh, region_of_detection
 from kernels.view import make_view, view
 
 Float32 = NDArray[np.float32]
@@ -21,7 +21,6 @@ EXPOSURE_RANGE = (1.0 / 64.0, 64.0)
 MIDDLE_GREY = 0.18
 # Exposures that a face is looked for with, relative to that for middle grey.
 TRIALS = (1.0, 4.0, 0.25)
-PRESENT = 0.5
 # Bare skin on the mesh: cheeks, nose, chin, between the brows.
 SKIN_POINTS = [50, 101, 118, 117, 123, 187, 205, 36, 280, 330, 347, 346, 352, 411, 425, 266]
 SKIN_POINTS += [4, 5, 195, 197, 6, 199, 200, 175, 151, 9, 8]

@@ -23,6 +23,11 @@ RIGHT_CORNER, LEFT_CORNER = 33, 263
 # The points of the canonical mesh; those after it are the irises, and lie inside.
 SURFACE = 468
 
+# Under this presence the network itself says that what it was shown is not a face.
+PRESENT = 0.5
+# Meshes that share more of their boxes than this are one face that was found twice.
+SAME_MESH = 0.5
+
 CROP = 192
 # The crop is this much larger than the mesh.
 MARGIN = 1.5

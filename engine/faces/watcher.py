@@ -14,7 +14,16 @@ from engine.faces.cuts import Proxy, make_proxy
 from engine.faces.detect import LARGEST_ENLARGEMENT, Detection, detect_reduced, overlap
 from engine.faces.identity import SAME_PERSON, distance, embed
 from engine.faces.linking import LONGEST_GAP, Sighting
-from engine.faces.mesh import CROP, Region, fit_mesh, mesh_box, region_of_detection, region_of_mesh
+from engine.faces.mesh import (
+    CROP,
+    PRESENT,
+    SAME_MESH,
+    Region,
+    fit_mesh,
+    mesh_box,
+    region_of_detection,
+    region_of_mesh,
+)
 from engine.geometry import Box
 from engine.plates.frame import Frame
 from kernels.view import make_view, view
@@ -25,12 +34,10 @@ Float64 = NDArray[np.float64]
 # The surroundings of a face that are looked at, as a multiple of the crop, and how many crop pixels they keep.
 SURROUNDINGS = 1.3
 KEPT = 2.0
+# What stands for an infinity: the largest half.
 HALF_MAX = 65504.0
-PRESENT = 0.5
 # A face that the detector missed is followed by its mesh alone only while the mesh is this sure, and is scored so.
 FOLLOWED_PRESENT, FOLLOWED_SCORE = 0.8, 0.5
-# Meshes that share more of their boxes than this are one face.
-SAME_MESH = 0.5
 
 
 class Reduced(NamedTuple):

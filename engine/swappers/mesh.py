@@ -84,15 +84,17 @@ class MeshSwapper:
         moved = _move_shape(mesh[:MESH_POINTS], reference.mesh[:MESH_POINTS], shot.mesh.shape)
         warped = _warp(reference, moved, plate.shape[:2])
         regions = atlas.regions(warped.texture)
-        both = skin.bare & (seen.max(2) < SHINE) & warped.covered & (warped.likelihood > 0.6) & (warped.source_facing > 0.5)
+        dull = seen.max(2) < SHINE
+        both = skin.bare & dull & warped.covered & (warped.likelihood > 0.6) & (warped.source_facing > 0.5)
         new = self._match(warped.light, plate, own, both, width) if both.any() else warped.light
         cover = self._cover(regions, warped, skin, reference, mesh)
         filled, filling = _fill_brows(plate, own, skin, width, shot.mesh.brows)
         under = (1.0 - cover) * filling
-        matte = cover + under
-        light = new + (under / np.maximum(matte, 1e-6))[..., None] * (filled - new)
+        matte = np.asarray(cover + under, np.float32)
+        share = np.asarray(under / np.maximum(matte, 1e-6), np.float32)[..., None]
+        light = np.asarray(new + share * (filled - new), np.float32)
         skin_on_both = warped.covered & (warped.likelihood > 0.5) & (skin.likelihood > 0.5) & (own.brows < 0.0)
-        skin_on_both &= seen.max(2) < SHINE
+        skin_on_both &= dull
         return Patch(seen_of_exposed(light, model_view), matte, skin_on_both, warped.texture)
 
     def _match(
@@ -209,16 +211,17 @@ def _keep_eyes(
     closing = blink * _smoothstep((0.9 - ratio) / 0.5)
     side = np.where(texture[..., 0] < 0.5, np.float32(closing[0]), np.float32(closing[1]))
     outside = -regions.eyes
-    return 1.0 - np.float32(eyes) * (1.0 - _smoothstep((outside - 0.004 - 0.04 * side) / (0.018 + 0.05 * side)))
+    kept = 1.0 - _smoothstep((outside - 0.004 - 0.04 * side) / (0.018 + 0.05 * side))
+    return np.asarray(1.0 - eyes * kept, np.float32)
 
 
 def _keep_mouth(regions: Regions, reference: Reference, mesh: NDArray[np.float64], mouth: float) -> Float32:
-    """1 on the patch, falling to 0 in the plate's inner mouth, and over its lips as they differ from the reference's."""
+    """1 on the patch, falling to 0 in the plate's inner mouth, and over its lips as they differ from the person's."""
     inner = _smoothstep(-regions.inner_lips / 0.006)
     difference = float(np.linalg.norm(np.subtract(mouth_shape(mesh), reference.mouth)))
     differing = _smoothstep(np.float32((difference - 0.15) / 0.4))
     lips = 1.0 - differing * (1.0 - _smoothstep((-regions.lips - 0.01) / 0.05))
-    return 1.0 - np.float32(mouth) * (1.0 - inner * lips)
+    return np.asarray(1.0 - mouth * (1.0 - inner * lips), np.float32)
 
 
 def _fill_brows(plate: Float32, regions: Regions, skin: Skin, width: float, amount: float) -> tuple[Float32, Float32]:
@@ -234,5 +237,5 @@ def _fill_brows(plate: Float32, regions: Regions, skin: Skin, width: float, amou
 
 
 def _smoothstep(t: Float32 | NDArray[np.float64] | np.float32) -> Float32:
-    t = np.clip(t, 0.0, 1.0).astype(np.float32)
-    return t * t * (3.0 - 2.0 * t)
+    clipped = np.clip(t, 0.0, 1.0).astype(np.float32)
+    return np.asarray(clipped * clipped * (3.0 - 2.0 * clipped), np.float32)

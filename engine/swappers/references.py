@@ -19,7 +19,7 @@ from engine.events import Notice
 from engine.faces.analyse import Face, analyse_picture
 from engine.faces.identity import distance, robust_mean
 from engine.faces.mesh import face_width
-from engine.faces.pose import Pose, eye_aperture, fit_pose, mouth_shape
+from engine.faces.pose import eye_aperture, fit_pose, mouth_shape
 from engine.models.catalogue import canonical_mesh
 from engine.plates.plate import Plate
 from engine.swappers import atlas
@@ -34,6 +34,8 @@ PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".exr", ".dpx", ".webp", "
 MESH_POINTS = 468
 # Skin is exposed to this linear value, about a stop over middle grey.
 SKIN_LIGHT = 0.25
+# Weights of linear Rec.709 (ITU-R BT.709).
+LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 # Distance of embeddings from which two faces are two people (dlib's own threshold).
 SAME_PERSON = 0.6
 # A second face smaller than this, against the largest, is a passer-by, not a second person.
@@ -110,7 +112,7 @@ class Reference:
         while self.width / 2 ** len(levels) > 16.0:
             last = levels[-1]
             size = (max(1, last.shape[1] // 2), max(1, last.shape[0] // 2))
-            levels.append(cv2.resize(last, size, interpolation=cv2.INTER_AREA))
+            levels.append(_reduced(last, size))
         return levels
 
 
@@ -123,7 +125,7 @@ class Identity:
         self.embedding = robust_mean(np.array([reference.embedding for reference in references]))
 
     def nearest(self, mesh: NDArray[np.float64]) -> Reference:
-        """The reference whose pose and mouth are nearest to those of a 478-point mesh, one without glasses preferred."""
+        """The reference whose pose and mouth are nearest to those of a 478-point mesh, preferably without glasses."""
         angles, mouth = fit_pose(mesh).angles, mouth_shape(mesh)
 
         def gap(reference: Reference) -> float:
@@ -227,8 +229,12 @@ def _cut_out(linear: Float32, mesh: NDArray[np.float64], width: float) -> tuple[
     if width > LARGEST_FACE:
         factor = LARGEST_FACE / width
         size = (round(light.shape[1] * factor), round(light.shape[0] * factor))
-        light, mesh = cv2.resize(light, size, interpolation=cv2.INTER_AREA), mesh * factor
+        light, mesh = _reduced(light, size), mesh * factor
     return light, mesh
+
+
+def _reduced(picture: Float32, size: tuple[int, int]) -> Float32:
+    return np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_AREA), np.float32)
 
 
 def _skin_luminance(light: Float32, mesh: NDArray[np.float64]) -> float:
@@ -236,7 +242,7 @@ def _skin_luminance(light: Float32, mesh: NDArray[np.float64]) -> float:
     sample = (regions.hull > 0.1) & (regions.eyes < -0.05) & (regions.lips < -0.03) & (regions.forehead < 0.0)
     if not sample.any():
         raise IdentityError("The face lies outside the picture.", "Use a picture that shows the whole face.")
-    return max(float(np.median(light[sample] @ np.float32([0.2126, 0.7152, 0.0722]))), 1e-4)
+    return max(float(np.median(light[sample] @ LUMINANCE)), 1e-4)
 
 
 def _skin_likelihood(light: Float32, mesh: NDArray[np.float64]) -> Float32:

@@ -49,20 +49,20 @@ def find_skin(light: Float32, regions: Regions, face_width: float) -> Skin:
     mean, precision = _fit(features[sample])
     likelihood = _likelihood(features, mean, precision)
     likelihood = cv2.medianBlur((likelihood * 255.0).astype(np.uint8), 5).astype(np.float32) / 255.0
-    smooth = gaussian(cv2.erode(likelihood, np.ones((3, 3), np.uint8)), 0.012 * face_width + 0.5)
+    eroded = np.asarray(cv2.erode(likelihood, np.ones((3, 3), np.uint8)), np.float32)
+    smooth = gaussian(eroded, 0.012 * face_width + 0.5)
     return Skin(np.clip(smooth * 1.3, 0.0, 1.0).astype(np.float32), plain & (likelihood > 0.6))
 
 
 def _features(light: Float32) -> Float32:
     log = log_light(light)
-    return np.stack([log.mean(2), log[..., 0] - log[..., 1], log[..., 2] - log[..., 1]], axis=2)
+    return np.stack([log.mean(2, dtype=np.float32), log[..., 0] - log[..., 1], log[..., 2] - log[..., 1]], axis=2)
 
 
 def _fit(samples: Float32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and precision of a Gaussian trimmed to its core, so that shadows and highlights do not widen it."""
-    samples = samples[:: max(1, len(samples) // SAMPLES)].astype(np.float64)
-    mean = np.median(samples, axis=0)
-    core = samples
+    core = samples[:: max(1, len(samples) // SAMPLES)].astype(np.float64)
+    mean = np.asarray(np.median(core, axis=0), np.float64)
     for _ in range(ROUNDS):
         precision = np.linalg.inv(np.cov(core.T) + TOLERANCE / 3.0)
         offset = core - mean
@@ -70,8 +70,8 @@ def _fit(samples: Float32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
         if np.count_nonzero(near) < 50:
             break
         core = core[near]
-        mean = core.mean(0)
-    return mean, np.linalg.inv(np.cov(core.T) + TOLERANCE)
+        mean = np.asarray(core.mean(0), np.float64)
+    return mean, np.asarray(np.linalg.inv(np.cov(core.T) + TOLERANCE), np.float64)
 
 
 def _likelihood(features: Float32, mean: NDArray[np.float64], precision: NDArray[np.float64]) -> Float32:

@@ -85,7 +85,7 @@ def test_the_correction_is_a_gain_and_the_grain_is_added():
 
 
 def test_a_patch_on_its_own_grid_is_sampled_there():
-    plate, patch, matte = scene()
+    plate, _, matte = scene()
     coarse = np.repeat(np.repeat(np.full((1, 1, 3), 0.5, np.float32), 12, 0), 14, 1)
     result = plate.copy()
     composite(result, coarse, np.ones_like(matte), [[0.25, 0.0, 0.0], [0.0, 0.25, 0.0]], make_view())

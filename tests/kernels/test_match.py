@@ -17,7 +17,7 @@ EVERYWHERE = np.ones((160, 140), bool)
 
 
 def test_a_tinted_and_dimmed_patch_gets_the_plates_medians():
-    plate, patch = skin(1), skin(2) * np.float32([0.3, 0.5, 0.9])
+    plate, patch = skin(1), skin(2) * np.array([0.3, 0.5, 0.9], np.float32)
     matched = match_light(patch, plate, EVERYWHERE, radius=30.0, low_frequency=0.0)
     got, wanted = (log_statistics(log_light(light), EVERYWHERE).median for light in (matched, plate))
     np.testing.assert_allclose(got, wanted, atol=2e-3)

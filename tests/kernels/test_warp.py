@@ -7,7 +7,7 @@ from kernels.warp import warp_affine, warp_dense
 
 def picture(height=120, width=150, seed=3):
     noise = np.random.default_rng(seed).uniform(0.0, 4.0, (height, width, 3)).astype(np.float32)
-    return cv2.GaussianBlur(noise, (0, 0), 1.5)
+    return np.asarray(cv2.GaussianBlur(noise, (0, 0), 1.5), np.float32)
 
 
 def half_pixel(matrix):

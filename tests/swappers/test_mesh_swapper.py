@@ -15,6 +15,8 @@ from engine.swappers.mesh import MeshSwapper
 from engine.swappers.references import Identity
 from kernels.view import exposed, make_view, seen_of_exposed, view
 
+DEFAULTS = Shot()
+
 
 class Plate:
     """A portrait as a plate: its pixels around the face, the mesh in them, and the view that shows its skin well."""
@@ -24,10 +26,10 @@ class Plate:
         self.mesh = reference_mesh
         self.model_view = make_view()
 
-    def swap(self, identity, shot=Shot(), mesh=None):
+    def swap(self, identity, shot=DEFAULTS, mesh=None):
         mesh = self.mesh if mesh is None else mesh
         swapper = MeshSwapper(identity, shot)
-        face = FaceGeometry(mesh=mesh, pose=np.zeros(3), confidence=1.0, bridged=False)
+        face = FaceGeometry(mesh=mesh, pose=np.zeros(3, np.float32), confidence=1.0, bridged=False)
         crop = swapper.crop(face, Box(0, 0, self.light.shape[1], self.light.shape[0]))
         rows, columns = (int(-crop.plate_to_crop[axis, 2]) for axis in (1, 0))
         seen = view(self.light[rows : rows + crop.size[0], columns : columns + crop.size[1]], self.model_view)
@@ -68,7 +70,7 @@ def test_the_face_becomes_the_persons(way, astronaut, hopper, astronaut_referenc
 
 
 def test_the_plates_eyes_and_inner_mouth_are_kept(astronaut, hopper_reference):
-    seen, mesh, patch = astronaut.swap(Identity([hopper_reference], ""))
+    _, mesh, patch = astronaut.swap(Identity([hopper_reference], ""))
     for point in (468, 473):
         x, y = mesh[point, :2].astype(int)
         assert patch.matte[y, x] < 0.01
@@ -78,7 +80,7 @@ def test_the_plates_eyes_and_inner_mouth_are_kept(astronaut, hopper_reference):
 
 def test_without_keeping_them_they_are_replaced(astronaut, hopper_reference):
     shot = Shot(mesh=Mesh(eyes=0.0, mouth=0.0))
-    seen, mesh, patch = astronaut.swap(Identity([hopper_reference], ""), shot)
+    _, mesh, patch = astronaut.swap(Identity([hopper_reference], ""), shot)
     x, y = mesh[468, :2].astype(int)
     assert patch.matte[y, x] > 0.95
 
@@ -101,7 +103,7 @@ def test_hair_over_the_forehead_stays_hair(astronaut_reference, hopper_reference
     regions = atlas.picture_regions(mesh, light.shape[:2])
     fringe = (regions.forehead > 0.12) & (regions.hull > 0.02)
     fringe[:, int(mesh[9, 0]) :] = False
-    light[fringe] = light[fringe] * np.float32(0.15) * np.float32([1.0, 0.8, 0.6])
+    light[fringe] = light[fringe] * np.float32(0.15) * np.array([1.0, 0.8, 0.6], np.float32)
     plate = Plate(np.ascontiguousarray(light), mesh)
     _, _, clean = Plate(astronaut_reference.light, mesh).swap(Identity([hopper_reference], ""))
     seen, moved, patch = plate.swap(Identity([hopper_reference], ""))

@@ -4,12 +4,13 @@ import cv2
 import numpy as np
 import pytest
 import skimage.data
+import skimage.io
 
 from engine.errors import IdentityError, PlateError
 from engine.faces.mesh import face_width
 from engine.swappers import atlas
 from engine.swappers.inspection import obstructions
-from engine.swappers.references import SKIN_LIGHT, find_pictures, inspect, load_identity
+from engine.swappers.references import LUMINANCE, SKIN_LIGHT, find_pictures, inspect, load_identity
 
 
 @pytest.fixture
@@ -22,7 +23,7 @@ def test_a_reference_is_exposed_to_the_same_skin(astronaut_reference, hopper_ref
     for reference in (astronaut_reference, hopper_reference):
         regions = atlas.picture_regions(reference.mesh, reference.light.shape[:2])
         cheek = (regions.hull > 0.15) & (regions.inner_face > 0.05) & (regions.eyes < -0.06) & (regions.lips < -0.05)
-        luminance = reference.light[cheek] @ np.float32([0.2126, 0.7152, 0.0722])
+        luminance = reference.light[cheek] @ LUMINANCE
         assert 0.6 * SKIN_LIGHT < np.median(luminance) < 1.7 * SKIN_LIGHT
 
 
@@ -68,7 +69,7 @@ def test_a_picture_without_a_face_is_refused(tmp_path):
 
 
 def test_a_picture_of_two_people_is_refused(tmp_path, hopper_path):
-    pair = np.concatenate([cv2.imread(str(hopper_path))[:512], skimage.data.astronaut()[..., ::-1]], axis=1)
+    pair = np.concatenate([skimage.io.imread(hopper_path)[:512, :, ::-1], skimage.data.astronaut()[..., ::-1]], axis=1)
     cv2.imwrite(str(tmp_path / "pair.png"), pair)
     with pytest.raises(IdentityError, match="two people"):
         load_identity(tmp_path)
