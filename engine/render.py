@@ -34,8 +34,10 @@ SEAM_SMOOTHING = 0.02
 SEAM_MATTE = 0.004
 # The seam's correction fades out over this distance from the seam, in face widths.
 SEAM_REACH = 0.3
-# A larger gain than exp(this) is no difference of light but of things: a shadow of hair, a collar.
+# A larger gain than exp(this) is no difference of light but of things: a shadow of hair, a collar. The second is for
+# what one channel gets more than the others.
 SEAM_LIMIT = 0.25
+SEAM_COLOR_LIMIT = 0.06
 # A matte below this is none: nobody sees it, and the matte layer's half floats must not lose it.
 THINNEST = 1e-3
 # At a thin matte the patch would need ever more grain to make up for what it covers; nobody sees it beyond this.
@@ -127,7 +129,9 @@ class Renderer:
         )
         # The light inside has been matched already; what is left at the edge is the edge's business.
         correction *= 1.0 - feather(signed_distance(inside), SEAM_REACH * width)[..., None]
-        return np.float32(amount * SEAM_LIMIT) * np.tanh(correction / np.float32(SEAM_LIMIT))
+        brightness = correction.mean(2, keepdims=True)
+        color = _limited(correction - brightness, SEAM_COLOR_LIMIT)
+        return np.float32(amount) * (_limited(brightness, SEAM_LIMIT) + color)
 
     def _grain(
         self, plate: Float32, pixels: Float32, matte: Float32, skin: NDArray[np.bool_], frame: Frame, box: Box
@@ -231,6 +235,11 @@ def _resampled(array: Float32, out_to_source: NDArray[np.float64], size: tuple[i
 def _filled(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
     """A region with its holes (eyes, mouth) filled: only its outer edge is a seam."""
     return np.asarray(binary_fill_holes(inside), np.bool_)
+
+
+def _limited(values: Float32, limit: float) -> Float32:
+    """Values bent smoothly to stay within plus and minus `limit`."""
+    return np.asarray(limit * np.tanh(values / limit), np.float32)
 
 
 @contextmanager

@@ -19,7 +19,7 @@ FLOOR = 5e-3
 # More samples than this do not move a median by anything visible.
 SAMPLES = 40_000
 # A patch is never given less or more contrast than this by the match.
-CONTRAST_RANGE = (0.5, 1.3)
+CONTRAST_RANGE = (0.5, 1.15)
 # The low-frequency difference is bounded, in log light, so that a shadow or a fringe cannot repaint the face.
 LOW_FREQUENCY_LIMIT = 0.7
 

@@ -21,6 +21,8 @@ Float32 = NDArray[np.float32]
 
 # The tone curve of the print: linear up to 0.5, then a shoulder that shows 16.0 as white.
 PRINT = make_view(knee=0.5, white=16.0)
+# The sRGB curve alone, but for its last hundredth.
+PLAIN = make_view(knee=0.99, white=1.01)
 # Scene pixels per photo pixel. Above every zoom of the camera, so that the camera never magnifies.
 DETAIL = 4
 
@@ -108,7 +110,7 @@ def build_scene(photo: Photo) -> Scene:
     pixels = photo.pixels()
     person = _person(pixels, photo)
     seen = _enlarged(_extended(pixels, person, photo.margin))
-    light = unview(np.clip(seen, 0, 1, out=seen), PRINT)
+    light = _light_of_print(np.clip(seen, 0, 1, out=seen))
     presence = np.clip(_enlarged(_framed(person, photo.margin, cv2.BORDER_CONSTANT)), 0, 1)[..., None]
     to_scene = np.array([[DETAIL, 0, photo.margin * DETAIL], [0, DETAIL, photo.margin * DETAIL]], np.float64)
     for x, y, radius, strength in photo.lamps:
@@ -161,6 +163,16 @@ def _enlarged(picture: Float32) -> Float32:
     large = np.asarray(cv2.resize(picture, size, interpolation=cv2.INTER_LANCZOS4), np.float32)
     large += np.float32(0.5) * (large - _blurred(large, 0.6 * DETAIL))
     return large
+
+
+def _light_of_print(seen: Float32) -> Float32:
+    """Scene-linear light of a photo (h, w, 3), sRGB [0, 1]: the print's shoulder undone by brightness, keeping hue.
+
+    Channel by channel, skin whose red is almost white would turn into a red lamp.
+    """
+    brightness = np.repeat(seen.mean(2, keepdims=True), 3, axis=2)
+    gain = unview(brightness, PRINT) / np.maximum(unview(brightness, PLAIN), 1e-4)
+    return np.asarray(unview(seen, PLAIN) * gain, np.float32)
 
 
 def _person(pixels: Float32, photo: Photo) -> Float32:

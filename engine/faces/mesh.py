@@ -36,6 +36,17 @@ MOST_PASSES = 5
 # crop's side, ratio of sides, and turn in radians. A closer match takes more passes and is not steadier (measured on
 # grain: 0.09 % of the face's width either way).
 SETTLED = 3e-3
+# The network's points shift with the crop's place on the pixel grid, by more than grain moves them, and under a slow
+# move of the camera that is no noise that smoothing could take away. So the mesh is the mean of eight looks, at these
+# shifts (fractions of the side), ratios of sides and turns (radians) about the settled crop. Measured on the demo's two
+# plates, against their known camera: 0.115 and 0.112 % of the face's width with one look, 0.042 and 0.044 % with eight.
+SHIFT, ZOOM, TURN = 0.025, 0.03, 0.03
+LOOKS = tuple((SHIFT * i, SHIFT * j, ZOOM * k, TURN * i * j * k) for i in (-1, 1) for j in (-1, 1) for k in (-1, 1))
+
+
+# The network sees everything this far, in crop pixels, left of where it is: half the difference between a picture's
+# mesh and that of its mirror image, mean of 14 portraits (standard deviation 0.11). Up and down cannot be told so.
+TO_THE_LEFT = 0.16
 
 
 class Region(NamedTuple):
@@ -67,7 +78,10 @@ class Fit(NamedTuple):
 
 
 def fit_mesh(picture: Float32, start: Region, *, passes: int = MOST_PASSES) -> Fit:
-    """The mesh of the face near `start` in `picture` (h, w, 3), model view [0, 1]. Raises ModelError."""
+    """The mesh of the face near `start` in `picture` (h, w, 3), model view [0, 1]. Raises ModelError.
+
+    Where the first looks say that there is no face, no more are spent on it.
+    """
     region = start
     fit = _look(picture, region)
     for _ in range(passes - 1):
@@ -76,7 +90,10 @@ def fit_mesh(picture: Float32, start: Region, *, passes: int = MOST_PASSES) -> F
             break
         region = following
         fit = _look(picture, region)
-    return fit
+    if fit.presence < PRESENT:
+        return fit
+    looks = [_look(picture, other) for other in _regions_around(region)]
+    return Fit(np.mean([look.mesh for look in looks], axis=0), fit.presence)
 
 
 def region_of_detection(detection: Detection) -> Region:
@@ -110,6 +127,19 @@ def mesh_box(mesh: NDArray[np.floating]) -> Float64:
     return np.concatenate([points.min(0), points.max(0)])
 
 
+def _regions_around(region: Region) -> list[Region]:
+    cosine, sine = np.cos(region.angle) * region.side, np.sin(region.angle) * region.side
+    return [
+        Region(
+            float(region.x + cosine * across - sine * down),
+            float(region.y + sine * across + cosine * down),
+            region.side * (1.0 + zoom),
+            region.angle + turn,
+        )
+        for across, down, zoom, turn in LOOKS
+    ]
+
+
 def _unlike(first: Region, second: Region) -> float:
     moved = np.hypot(first.x - second.x, first.y - second.y) / second.side
     # An angle may jump by a whole turn; only the way between the two counts.
@@ -121,7 +151,7 @@ def _look(picture: Float32, region: Region) -> Fit:
     crop_to_picture = region.to_picture()
     crop = warp_affine(picture, crop_to_picture, (CROP, CROP))
     landmarks, presence = open_model("facemesh478").run({"input": np.ascontiguousarray(crop.transpose(2, 0, 1))[None]})
-    points = landmarks[0].astype(np.float64)
+    points = landmarks[0].astype(np.float64) + [TO_THE_LEFT, 0.0, 0.0]
     mesh = np.empty((POINTS, 3))
     mesh[:, :2] = points[:, :2] @ crop_to_picture[:, :2].T + crop_to_picture[:, 2]
     mesh[:, 2] = points[:, 2] * (region.side / CROP)

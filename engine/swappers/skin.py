@@ -1,8 +1,8 @@
 """What is bare skin in a picture of a face, by the statistics of that face's own skin.
 
 A robust Gaussian is fitted to log brightness and log chroma where the mesh says that skin must be (cheeks, nose,
-chin); what lies far from it is hair, cloth, glasses, or deep shadow. Light brighter than the model is judged mildly,
-so that a shine on the skin stays skin.
+chin); what lies far from it is hair, cloth, glasses, or deep shadow. Light brighter than the model is judged mildly, in
+brightness and in colour, so that a shine on the skin stays skin.
 """
 
 from typing import NamedTuple
@@ -21,6 +21,10 @@ Float32 = NDArray[np.float32]
 CERTAIN, IMPOSSIBLE = 9.0, 25.0
 # Variances added to the fit (log brightness, log chroma): skin under uneven light is wider than its core.
 TOLERANCE = np.diag([0.05, 0.004, 0.004])
+# A shine on skin is brighter and has the lamp's colour: this part of the excess does not count, and the offset in
+# colour counts less by this factor for each unit of it in log light.
+SHINE_BRIGHTNESS = np.float32(0.6)
+SHINE_COLOR = np.float32(2.0)
 TRIM = 6.0
 ROUNDS = 4
 SAMPLES = 20_000
@@ -76,7 +80,8 @@ def _fit(samples: Float32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
 
 def _likelihood(features: Float32, mean: NDArray[np.float64], precision: NDArray[np.float64]) -> Float32:
     offset = features - mean.astype(np.float32)
-    brightness = offset[..., 0]
-    brightness *= np.where(brightness > 0.0, np.float32(0.5), np.float32(1.0))
+    brighter = np.maximum(offset[..., :1], 0.0)
+    offset[..., :1] -= SHINE_BRIGHTNESS * brighter
+    offset /= 1.0 + SHINE_COLOR * brighter
     distance = np.einsum("...j,jk,...k->...", offset, precision.astype(np.float32), offset, optimize=True)
     return np.clip((IMPOSSIBLE - distance) / (IMPOSSIBLE - CERTAIN), 0.0, 1.0).astype(np.float32)

@@ -43,8 +43,8 @@ def error(meshes: Float64, truth: Float64) -> Float64:
 
 
 def test_a_still_face_with_grain_is_still(still: Float64) -> None:
-    assert jitter(still) > 0.0007
     assert jitter(smoothed(still)) < 0.0005
+    assert jitter(smoothed(still)) < 0.6 * jitter(still)
     drift = smoothed(still).mean(axis=0) - still.mean(axis=0)
     assert np.abs(drift).max() < 0.001 * face_width(still[0])
 
