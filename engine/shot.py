@@ -96,8 +96,8 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 class Mesh(msgspec.Struct, frozen=True, kw_only=True):
     """The built-in mesh swapper: how much of the person is put in, and where the plate's own face stays."""
 
-    shape: Annotated[Fraction, Meta(description="How far the inner face takes the person's shape.")] = 0.7
-    forehead: Annotated[Fraction, Meta(description="How much of the forehead above the brows is replaced.")] = 0.35
+    shape: Annotated[Fraction, Meta(description="How far the inner face takes the person's shape.")] = 0.85
+    forehead: Annotated[Fraction, Meta(description="How much of the forehead above the brows is replaced.")] = 0.45
     brows: Annotated[Fraction, Meta(description="How far the plate's own brows are filled with skin first.")] = 1.0
     eyes: Annotated[Fraction, Meta(description="How far the plate's own eyes are kept.")] = 1.0
     mouth: Annotated[Fraction, Meta(description="How far the plate's own inner mouth is kept.")] = 1.0
@@ -108,7 +108,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     """How the patch takes the plate's look."""
 
     amount: Annotated[Fraction, Meta(description="How far it takes the plate's colour.")] = 1.0
-    contrast: Annotated[Fraction, Meta(description="How far it takes the plate's contrast.")] = 1.0
+    contrast: Annotated[Fraction, Meta(description="How far it takes the plate's contrast.")] = 0.6
     low_frequency: Annotated[Fraction, Meta(description="How far it takes the broad light and shade.")] = 0.5
     sharpness: Annotated[Fraction, Meta(description="How far it takes the plate's sharpness.")] = 1.0
 
@@ -119,7 +119,7 @@ class Matte(msgspec.Struct, frozen=True, kw_only=True):
     feather: Annotated[
         float,
         Meta(ge=0.0, le=0.5, description="Width of the soft edge, as a fraction of the face's width."),
-    ] = 0.09
+    ] = 0.07
     grow: Annotated[
         float,
         Meta(ge=-0.2, le=0.2, description="How far the edge moves outwards, as a fraction of the face's width."),
@@ -132,7 +132,7 @@ class Composite(msgspec.Struct, frozen=True, kw_only=True):
     """How the patch is put into the plate."""
 
     opacity: Annotated[Fraction, Meta(description="How much of the result is seen; 0 is the plate.")] = 1.0
-    seam: Annotated[Fraction, Meta(description="How far the patch meets the plate at the matte's edge.")] = 1.0
+    seam: Annotated[Fraction, Meta(description="How far the patch meets the plate at the matte's edge.")] = 0.6
     grain: Annotated[
         float,
         Meta(ge=0.0, le=4.0, description="Grain on the patch, as a multiple of the plate's own."),

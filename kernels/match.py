@@ -25,10 +25,13 @@ LOW_FREQUENCY_LIMIT = 0.7
 
 
 class LogStatistics(NamedTuple):
-    """Of log(light + FLOOR) under a mask: the median (3,) by channel, and the spread (MAD) of the channels' mean."""
+    """Of log(light + FLOOR) under a mask: the median (3,) by channel; the spread (MAD) of the channels' mean; and the
+    spread of what each channel has over that mean, which is colour.
+    """
 
     median: Float32
     spread: float
+    color_spread: float
 
 
 def log_light(light: Float32) -> Float32:
@@ -43,7 +46,9 @@ def log_statistics(log: Float32, mask: NDArray[np.bool_]) -> LogStatistics:
     samples = samples[::step]
     brightness = samples.mean(1)
     spread = float(np.median(np.abs(brightness - np.median(brightness))))
-    return LogStatistics(np.median(samples, axis=0).astype(np.float32), spread)
+    color = samples - brightness[:, None]
+    color_spread = float(np.median(np.abs(color - np.median(color, axis=0))))
+    return LogStatistics(np.median(samples, axis=0).astype(np.float32), spread, color_spread)
 
 
 def match_light(
@@ -63,12 +68,20 @@ def match_light(
     """
     log_patch, log_plate = log_light(patch), log_light(plate)
     ours, theirs = log_statistics(log_patch, mask), log_statistics(log_plate, mask)
-    ratio = np.clip(theirs.spread / max(ours.spread, 1e-3), *CONTRAST_RANGE)
-    ratio = np.float32(1.0 + contrast * amount * (ratio - 1.0))
     shift = ours.median + np.float32(amount) * (theirs.median - ours.median)
-    matched = np.asarray((log_patch - ours.median) * ratio + shift, np.float32)
+    offset = log_patch - ours.median
+    brightness = offset.mean(2, keepdims=True, dtype=np.float32)
+    ratio = _ratio(theirs.spread, ours.spread, contrast * amount)
+    color_ratio = _ratio(theirs.color_spread, ours.color_spread, contrast * amount)
+    matched = np.asarray(ratio * brightness + color_ratio * (offset - brightness) + shift, np.float32)
     if low_frequency * amount > 0.0:
         difference = masked_gaussian(log_plate - matched, mask.astype(np.float32), radius)
         limit = np.float32(LOW_FREQUENCY_LIMIT)
         matched += np.float32(low_frequency * amount) * np.clip(difference, -limit, limit)
     return np.maximum(np.exp(matched) - np.float32(FLOOR), np.float32(0.0))
+
+
+def _ratio(theirs: float, ours: float, amount: float) -> np.float32:
+    """The ratio of two spreads, bounded, taken by `amount`."""
+    bounded = float(np.clip(theirs / max(ours, 1e-3), *CONTRAST_RANGE))
+    return np.float32(1.0 + amount * (bounded - 1.0))

@@ -219,7 +219,7 @@ def _keep_mouth(regions: Regions, reference: Reference, mesh: NDArray[np.float64
     """1 on the patch, falling to 0 in the plate's inner mouth, and over its lips as they differ from the person's."""
     inner = _smoothstep(-regions.inner_lips / 0.006)
     difference = float(np.linalg.norm(np.subtract(mouth_shape(mesh), reference.mouth)))
-    differing = _smoothstep(np.float32((difference - 0.15) / 0.4))
+    differing = _smoothstep(np.float32((difference - 0.22) / 0.5))
     lips = 1.0 - differing * (1.0 - _smoothstep((-regions.lips - 0.01) / 0.05))
     return np.asarray(1.0 - mouth * (1.0 - inner * lips), np.float32)
 
