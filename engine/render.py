@@ -8,7 +8,6 @@ from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.ndimage import binary_fill_holes
 
 from engine.faces.mesh import face_width
 from engine.faces.tracks import FaceGeometry, Track, Tracks
@@ -30,7 +29,7 @@ Float32 = NDArray[np.float32]
 
 # The seam's difference is smoothed along the seam by this much, in face widths, so that grain does not streak inwards.
 SEAM_SMOOTHING = 0.02
-# The seam lies where the matte falls to this: thin enough not to be seen, and still on the patch.
+# The seam lies where the hull falls to this: thin enough not to be seen, and still on the patch.
 SEAM_MATTE = 0.004
 # The seam's correction fades out over this distance from the seam, in face widths.
 SEAM_REACH = 0.3
@@ -104,7 +103,8 @@ class Renderer:
         with _timed(stages, "seam"):
             skin = _resampled(patch.skin[..., None].astype(np.float32), box_to_crop, rgb.shape[:2])[..., 0] > 0.5
             pixels = _resampled(patch.pixels, box_to_crop, rgb.shape[:2])
-            correction = self._seam(plain, pixels, matte, skin, face)
+            hull = _resampled(patch.hull[..., None], box_to_crop, rgb.shape[:2])[..., 0]
+            correction = self._seam(plain, pixels, hull, skin, face)
         with _timed(stages, "grain"):
             grain = self._grain(plain, pixels, matte, skin, frame, box)
         with _timed(stages, "composite"):
@@ -115,11 +115,11 @@ class Renderer:
         return True
 
     def _seam(
-        self, plate: Float32, pixels: Float32, matte: Float32, skin: NDArray[np.bool_], face: FaceGeometry
+        self, plate: Float32, pixels: Float32, hull: Float32, skin: NDArray[np.bool_], face: FaceGeometry
     ) -> Float32 | None:
-        """The logarithm of the gain that makes the patch meet the plate at the outer edge of the matte."""
+        """The logarithm of the gain that makes the patch meet the plate at the edge of the hull."""
         amount = self._shot.composite.seam
-        inside = _filled(matte > SEAM_MATTE)
+        inside = hull > SEAM_MATTE
         if amount == 0.0 or not inside.any() or not skin.any():
             return None
         plate_light = exposed(view(plate, self._view), self._view)
@@ -230,11 +230,6 @@ def _resampled(array: Float32, out_to_source: NDArray[np.float64], size: tuple[i
     if array.shape[:2] == tuple(size[:2]) and np.array_equal(out_to_source, np.eye(3)[:2]):
         return array
     return warp_affine(array, out_to_source, (size[0], size[1]), "cubic")
-
-
-def _filled(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """A region with its holes (eyes, mouth) filled: only its outer edge is a seam."""
-    return np.asarray(binary_fill_holes(inside), np.bool_)
 
 
 def _limited(values: Float32, limit: float) -> Float32:

@@ -87,7 +87,8 @@ class MeshSwapper:
         dull = seen.max(2) < SHINE
         both = skin.bare & dull & warped.covered & (warped.likelihood > 0.6) & (warped.source_facing > 0.5)
         new = self._match(warped.light, plate, own, both, width) if both.any() else warped.light
-        cover = self._cover(regions, warped, skin, reference, mesh)
+        hull = self._hull(regions, warped, width)
+        cover = self._cover(hull, regions, warped, skin, reference, mesh)
         filled, filling = _fill_brows(plate, own, skin, width, shot.mesh.brows)
         under = (1.0 - cover) * filling
         matte = np.asarray(cover + under, np.float32)
@@ -95,7 +96,7 @@ class MeshSwapper:
         light = np.asarray(new + share * (filled - new), np.float32)
         skin_on_both = warped.covered & (warped.likelihood > 0.5) & (skin.likelihood > 0.5) & (own.brows < 0.0)
         skin_on_both &= dull
-        return Patch(seen_of_exposed(light, model_view), matte, skin_on_both, warped.texture)
+        return Patch(seen_of_exposed(light, model_view), matte, hull, skin_on_both, warped.texture)
 
     def _match(
         self, patch: Float32, plate: Float32, regions: Regions, skin: NDArray[np.bool_], width: float
@@ -113,23 +114,34 @@ class MeshSwapper:
         softness = settings.sharpness * _softness(matched, plate, regions, skin)
         return gaussian(matched, softness) if softness > 0.1 else matched
 
+    def _hull(self, regions: Regions, warped: _Warped, width: float) -> Float32:
+        """Where the reference's texture may be used by the geometry of the face, (h, w) [0, 1]."""
+        settings, matte = self._shot.mesh, self._shot.matte
+        edge = signed_distance(warped.covered) / width
+        hull = _smoothstep((edge + matte.grow) / max(matte.feather, 1e-3)) * _smoothstep(edge / 0.01)
+        hull *= 1.0 - _smoothstep((regions.forehead - settings.forehead) / FOREHEAD_FADE + 0.5)
+        turned = _smoothstep((warped.facing - FACING[0]) / (FACING[1] - FACING[0]))
+        hull *= 1.0 - matte.facing * (1.0 - turned)
+        return gaussian(hull, MATTE_SOFTNESS * width) * warped.covered
+
     def _cover(
-        self, regions: Regions, warped: _Warped, skin: Skin, reference: Reference, mesh: NDArray[np.float64]
+        self,
+        hull: Float32,
+        regions: Regions,
+        warped: _Warped,
+        skin: Skin,
+        reference: Reference,
+        mesh: NDArray[np.float64],
     ) -> Float32:
         """Where the reference's texture is used, (h, w) [0, 1]."""
-        settings, matte = self._shot.mesh, self._shot.matte
-        edge = signed_distance(warped.covered) / face_width(mesh)
-        cover = _smoothstep((edge + matte.grow) / max(matte.feather, 1e-3)) * _smoothstep(edge / 0.01)
-        cover *= 1.0 - _smoothstep((regions.forehead - settings.forehead) / FOREHEAD_FADE + 0.5)
-        cover *= _smoothstep((warped.source_facing - FACING[0]) / (FACING[1] - FACING[0]))
-        turned = _smoothstep((warped.facing - FACING[0]) / (FACING[1] - FACING[0]))
-        cover *= 1.0 - matte.facing * (1.0 - turned)
-        gate = warped.likelihood * (1.0 - matte.skin * (1.0 - skin.likelihood))
-        cover *= np.maximum(gate, _smoothstep(regions.inner_face / 0.05 + 0.5))
-        cover *= _keep_eyes(regions, warped.texture, reference, mesh, settings.eyes, settings.blink)
-        cover *= _keep_mouth(regions, reference, mesh, settings.mouth)
-        cover[~warped.covered] = 0.0
-        return gaussian(cover, MATTE_SOFTNESS * face_width(mesh)) * warped.covered
+        settings = self._shot.mesh
+        holes = _smoothstep((warped.source_facing - FACING[0]) / (FACING[1] - FACING[0]))
+        gate = warped.likelihood * (1.0 - self._shot.matte.skin * (1.0 - skin.likelihood))
+        holes *= np.maximum(gate, _smoothstep(regions.inner_face / 0.05 + 0.5))
+        holes *= _keep_eyes(regions, warped.texture, reference, mesh, settings.eyes, settings.blink)
+        holes *= _keep_mouth(regions, reference, mesh, settings.mouth)
+        holes[~warped.covered] = 0.0
+        return hull * gaussian(holes, MATTE_SOFTNESS * face_width(mesh))
 
 
 def _softness(patch: Float32, plate: Float32, regions: Regions, skin: NDArray[np.bool_]) -> float:

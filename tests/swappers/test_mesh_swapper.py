@@ -128,5 +128,6 @@ def test_shape_zero_leaves_the_plates_mesh_and_one_moves_the_nose(astronaut, hop
     x, y = mesh[4, :2].astype(int)
     expected = canonical.uv[4]
     assert np.abs(still.texture[y, x] - expected).max() < 0.01
-    assert np.abs(moved.texture[y, x] - expected).max() > 0.01
+    tip = np.abs(still.texture - moved.texture)[np.isfinite(still.texture) & np.isfinite(moved.texture)]
+    assert tip.max() > 0.02
     assert face_width(mesh) > 50.0
