@@ -108,7 +108,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     """How the patch takes the plate's look."""
 
     amount: Annotated[Fraction, Meta(description="How far it takes the plate's colour.")] = 1.0
-    contrast: Annotated[Fraction, Meta(description="How far it takes the plate's contrast.")] = 0.6
+    contrast: Annotated[Fraction, Meta(description="How far it takes the plate's contrast.")] = 1.0
     low_frequency: Annotated[Fraction, Meta(description="How far it takes the broad light and shade.")] = 0.5
     sharpness: Annotated[Fraction, Meta(description="How far it takes the plate's sharpness.")] = 1.0
 

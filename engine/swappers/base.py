@@ -40,11 +40,13 @@ class Crop(NamedTuple):
 class Patch(NamedTuple):
     """What a swapper made, over the crop.
 
-    pixels: (h, w, 3) model view [0, 1], good wherever `texture` is, so also a little outside the matte. matte: (h, w)
-    [0, 1], where the patch is to be used. hull: (h, w) [0, 1], the same by the face's geometry alone, without holes and
-    without what the picture says of hair or hands: its edge is the seam, and is as steady as the track. skin: (h, w) bool, where patch and plate both show bare skin, so that their
-    difference is one of light: for the seam and the grain. texture: (h, w, 2), the canonical mesh's texture coordinates
-    (u right, v down), NaN off the mesh.
+    pixels: (h, w, 3) model view [0, 1], good wherever `texture` is, so also a little outside the matte.
+    matte: (h, w) [0, 1], where the patch is to be used.
+    hull: (h, w) [0, 1], the same by the face's geometry alone, without holes and without what the picture says of hair
+    or hands: its edge is the seam, and is as steady as the track.
+    skin: (h, w) bool, where patch and plate both show bare skin, so that their difference is one of light: for the
+    seam and the grain.
+    texture: (h, w, 2), the canonical mesh's texture coordinates (u right, v down), NaN off the mesh.
     """
 
     pixels: Float32

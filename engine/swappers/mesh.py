@@ -45,8 +45,10 @@ FEATURE_REACH = 0.03
 SHINE = 0.85
 # The forehead fades out over this part of its height.
 FOREHEAD_FADE = 0.4
-# Facing (cosine) of a vertex at which its texture begins to count, and at which it counts fully.
+# Facing (cosine, smoothed over the mesh) at which a vertex of the plate's face begins to count, and at which it counts
+# fully; and the same for the reference's, whose grazing sides hold stretched pixels of hair and background.
 FACING = (0.0, 0.25)
+SOURCE_FACING = (0.4, 0.65)
 
 
 class _Warped(NamedTuple):
@@ -90,7 +92,8 @@ class MeshSwapper:
         hull = self._hull(regions, warped, width)
         cover = self._cover(hull, regions, warped, skin, reference, mesh)
         filled, filling = _fill_brows(plate, own, skin, width, shot.mesh.brows)
-        under = (1.0 - cover) * filling
+        # Near the outline there is no skin to vouch for the filling: it ends where the hull does.
+        under = (1.0 - cover) * filling * hull
         matte = np.asarray(cover + under, np.float32)
         share = np.asarray(under / np.maximum(matte, 1e-6), np.float32)[..., None]
         light = np.asarray(new + share * (filled - new), np.float32)
@@ -135,9 +138,10 @@ class MeshSwapper:
     ) -> Float32:
         """Where the reference's texture is used, (h, w) [0, 1]."""
         settings = self._shot.mesh
-        holes = _smoothstep((warped.source_facing - FACING[0]) / (FACING[1] - FACING[0]))
-        gate = warped.likelihood * (1.0 - self._shot.matte.skin * (1.0 - skin.likelihood))
-        holes *= np.maximum(gate, _smoothstep(regions.inner_face / 0.05 + 0.5))
+        seen = _smoothstep((warped.source_facing - SOURCE_FACING[0]) / (SOURCE_FACING[1] - SOURCE_FACING[0]))
+        gate = seen * warped.likelihood * (1.0 - self._shot.matte.skin * (1.0 - skin.likelihood))
+        # Brows, nostrils and lips are no skin, and the sides of a nose face nobody: the inner face is always covered.
+        holes = np.maximum(gate, _smoothstep(regions.inner_face / 0.05 + 0.5))
         holes *= _keep_eyes(regions, warped.texture, reference, mesh, settings.eyes, settings.blink)
         holes *= _keep_mouth(regions, reference, mesh, settings.mouth)
         holes[~warped.covered] = 0.0
@@ -244,7 +248,7 @@ def _fill_brows(plate: Float32, regions: Regions, skin: Skin, width: float, amou
     around = masked_gaussian(log_light(plate), skin.bare.astype(np.float32), 0.05 * width)
     # Where hair hangs over a brow, there is no skin around it to fill it from.
     free = masked_gaussian(skin.likelihood[..., None], 1.0 - zone, 0.04 * width)[..., 0]
-    matte = (amount * zone * _smoothstep((free - 0.5) / 0.4)).astype(np.float32)
+    matte = (amount * zone * _smoothstep((free - 0.6) / 0.35)).astype(np.float32)
     return np.exp(around) - np.float32(FLOOR), matte
 
 
