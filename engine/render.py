@@ -20,6 +20,7 @@ from engine.swappers.mesh import MeshSwapper
 from engine.swappers.references import Identity, load_identity
 from kernels.composite import composite
 from kernels.grain import measure_grain, synthesize_grain
+from kernels.match import channel_mean
 from kernels.matte import feather, signed_distance
 from kernels.membrane import seam_correction
 from kernels.view import exposed, make_view, unview, view
@@ -129,7 +130,7 @@ class Renderer:
         )
         # The light inside has been matched already; what is left at the edge is the edge's business.
         correction *= 1.0 - feather(signed_distance(inside), SEAM_REACH * width)[..., None]
-        brightness = correction.mean(2, keepdims=True)
+        brightness = channel_mean(correction)[..., None]
         color = _limited(correction - brightness, SEAM_COLOR_LIMIT)
         return np.float32(amount) * (_limited(brightness, SEAM_LIMIT) + color)
 

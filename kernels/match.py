@@ -39,12 +39,17 @@ def log_light(light: Float32) -> Float32:
     return np.log(np.maximum(light, np.float32(0.0)) + np.float32(FLOOR))
 
 
+def channel_mean(picture: Float32) -> Float32:
+    """The mean (h, w) of three channels (h, w, 3); several times faster than NumPy's over so short an axis."""
+    return (picture[..., 0] + picture[..., 1] + picture[..., 2]) * np.float32(1.0 / 3.0)
+
+
 def log_statistics(log: Float32, mask: NDArray[np.bool_]) -> LogStatistics:
     """Robust statistics of `log` (h, w, 3) under `mask` (h, w), which must not be empty."""
     samples = log[mask]
     step = max(1, len(samples) // SAMPLES)
     samples = samples[::step]
-    brightness = samples.mean(1)
+    brightness = channel_mean(samples)
     spread = float(np.median(np.abs(brightness - np.median(brightness))))
     color = samples - brightness[:, None]
     color_spread = float(np.median(np.abs(color - np.median(color, axis=0))))
@@ -70,7 +75,7 @@ def match_light(
     ours, theirs = log_statistics(log_patch, mask), log_statistics(log_plate, mask)
     shift = ours.median + np.float32(amount) * (theirs.median - ours.median)
     offset = log_patch - ours.median
-    brightness = offset.mean(2, keepdims=True, dtype=np.float32)
+    brightness = channel_mean(offset)[..., None]
     ratio = _ratio(theirs.spread, ours.spread, contrast * amount)
     color_ratio = _ratio(theirs.color_spread, ours.color_spread, contrast * amount)
     matched = np.asarray(ratio * brightness + color_ratio * (offset - brightness) + shift, np.float32)

@@ -1,5 +1,9 @@
 """Pass 2 on a real face in awkward plates: overscan, cuts by the frame's border, alpha, highlights, other primaries."""
 
+import shutil
+from pathlib import Path
+from typing import Any
+
 import colour
 import cv2
 import matplotlib
@@ -36,7 +40,7 @@ def light():
     return (np.maximum(head, 0.0) + np.random.default_rng(0).normal(0.0, 0.004, head.shape)).astype(np.float32)
 
 
-def make_frame(light, window=None, number=1, dtype=np.float16, alpha=None, header=None):
+def make_frame(light, window=None, number=1, dtype: Any = np.float16, alpha=None, header=None):
     window = Box(0, 0, light.shape[1], light.shape[0]) if window is None else window
     channels = {name: light[..., index].astype(dtype) for index, name in enumerate("RGB")}
     if alpha is not None:
@@ -67,8 +71,7 @@ class Job:
 @pytest.fixture(scope="module")
 def identity(tmp_path_factory):
     folder = tmp_path_factory.mktemp("grace")
-    picture = cv2.imread(str(matplotlib.get_data_path()) + "/sample_data/grace_hopper.jpg")
-    cv2.imwrite(str(folder / "grace.png"), picture)
+    shutil.copy(Path(matplotlib.get_data_path()) / "sample_data" / "grace_hopper.jpg", folder)
     return folder
 
 
@@ -225,11 +228,11 @@ def test_grain_is_new_in_every_frame_and_the_same_for_the_same(job, light):
     )
     tracks = Tracks(
         plate=job.tracks.plate,
-        frames=np.array([1, 2], np.int32),
+        frames=(1, 2),
         size=job.tracks.size,
         exposure=job.tracks.exposure,
         cuts=(),
-        tracks=[track],
+        tracks=(track,),
     )
     renderer = Renderer(job.shot, tracks, job.plate.color)
     frames = [make_frame(light, window, number=number, dtype=np.float32) for number in (1, 2, 1)]

@@ -33,8 +33,8 @@ from kernels.warp import warp_dense
 
 Float32 = NDArray[np.float32]
 
-# The crop reaches this far beyond the mesh, in face widths: room for the seam, the grain and the blurs.
-MARGIN = 0.25
+# The crop reaches this far beyond the mesh, in face widths: room for the seam and for the shape that moves outwards.
+MARGIN = 0.06
 # Vertices nearer than this (cm) to the hull, the eyes or the lips keep, in proportion, the plate's own place.
 SHAPE_REACH = 1.5
 # The matte is blurred by this much, in face widths: less than its narrowest edge, more than the raster's stairs.
@@ -86,7 +86,7 @@ class MeshSwapper:
         moved = _move_shape(mesh[:MESH_POINTS], reference.mesh[:MESH_POINTS], shot.mesh.shape)
         warped = _warp(reference, moved, plate.shape[:2])
         regions = atlas.regions(warped.texture)
-        dull = seen.max(2) < SHINE
+        dull = (seen[..., 0] < SHINE) & (seen[..., 1] < SHINE) & (seen[..., 2] < SHINE)
         both = skin.bare & dull & warped.covered & (warped.likelihood > 0.6) & (warped.source_facing > 0.5)
         new = self._match(warped.light, plate, own, both, width) if both.any() else warped.light
         hull = self._hull(regions, warped, width)

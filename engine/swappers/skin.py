@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from engine.swappers.atlas import Regions
 from kernels.blur import gaussian
-from kernels.match import log_light
+from kernels.match import channel_mean, log_light
 
 Float32 = NDArray[np.float32]
 
@@ -60,7 +60,8 @@ def find_skin(light: Float32, regions: Regions, face_width: float) -> Skin:
 
 def _features(light: Float32) -> Float32:
     log = log_light(light)
-    return np.stack([log.mean(2, dtype=np.float32), log[..., 0] - log[..., 1], log[..., 2] - log[..., 1]], axis=2)
+    red, green, blue = log[..., 0], log[..., 1], log[..., 2]
+    return np.stack([channel_mean(log), red - green, blue - green], axis=2)
 
 
 def _fit(samples: Float32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
@@ -83,5 +84,6 @@ def _likelihood(features: Float32, mean: NDArray[np.float64], precision: NDArray
     brighter = np.maximum(offset[..., :1], 0.0)
     offset[..., :1] -= SHINE_BRIGHTNESS * brighter
     offset /= 1.0 + SHINE_COLOR * brighter
-    distance = np.einsum("...j,jk,...k->...", offset, precision.astype(np.float32), offset, optimize=True)
+    white = offset @ np.linalg.cholesky(precision).astype(np.float32)
+    distance = white[..., 0] ** 2 + white[..., 1] ** 2 + white[..., 2] ** 2
     return np.clip((IMPOSSIBLE - distance) / (IMPOSSIBLE - CERTAIN), 0.0, 1.0).astype(np.float32)
