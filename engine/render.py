@@ -12,13 +12,14 @@ from numpy.typing import NDArray
 from engine.faces.mesh import face_width
 from engine.faces.tracks import FaceGeometry, Track, Tracks
 from engine.geometry import Box
+from engine.layers import Layers
 from engine.plates.color import PlateColor
 from engine.plates.frame import Frame
 from engine.shot import Shot
 from engine.swappers.base import Crop, Patch, Swapper
 from engine.swappers.mesh import MeshSwapper
 from engine.swappers.references import Identity, load_identity
-from kernels.composite import composite
+from kernels.composite import EPSILON, composite
 from kernels.grain import measure_grain, synthesize_grain
 from kernels.match import channel_mean
 from kernels.matte import feather, signed_distance
@@ -42,9 +43,7 @@ SEAM_COLOR_LIMIT = 0.06
 THINNEST = 1e-3
 # At a thin matte the patch would need ever more grain to make up for what it covers; nobody sees it beyond this.
 MOST_GRAIN = np.float32(2.0)
-PATCH_CHANNELS = ("patch.R", "patch.G", "patch.B", "patch.A")
-MATTE_CHANNEL = "matte.V"
-STMAP_CHANNELS = ("stmap.R", "stmap.G")
+SAME_GRID = np.eye(3)[:2]
 
 
 class RenderReport(NamedTuple):
@@ -57,6 +56,30 @@ class RenderReport(NamedTuple):
 class _Job(NamedTuple):
     swapper: Swapper
     track: Track
+
+
+class _Sight(NamedTuple):
+    """A face as the plate shows it, before anything is changed.
+
+    plate: (h, w, 3) of the box, plate-linear, unpremultiplied. seen: the crop, model view.
+    """
+
+    swapper: Swapper
+    face: FaceGeometry
+    crop: Crop
+    box: Box
+    plate: Float32
+    seen: Float32
+
+
+class _Placed(NamedTuple):
+    """A patch in the plate's pixels; as in `Patch`, with the recipe's opacity in the matte."""
+
+    pixels: Float32
+    matte: Float32
+    hull: Float32
+    skin: NDArray[np.bool_]
+    texture: Float32
 
 
 class Renderer:
@@ -76,57 +99,78 @@ class Renderer:
         ]
 
     def render(self, frame: Frame) -> RenderReport:
-        """Replace the faces in `frame`, in place: its picture channels, and the layers that the recipe asks for."""
-        stages: dict[str, float] = {}
-        _add_empty_layers(frame, self._shot.output.layers)
-        faces = 0
-        for job in self._jobs:
-            face = job.track.at(frame.number)
-            if face is not None and self._replace(frame, job.swapper, face, stages):
-                faces += 1
-        return RenderReport(faces, stages)
+        """Replace the faces in `frame`, in place: its picture channels, and the layers that the recipe asks for.
 
-    def _replace(self, frame: Frame, swapper: Swapper, face: FaceGeometry, stages: dict[str, float]) -> bool:
+        All faces are looked at before the first is changed, and the larger, nearer ones come last.
+        """
+        stages: dict[str, float] = {}
+        layers = Layers(frame, self._shot.output.layers)
+        present = [(job.swapper, face) for job in self._jobs if (face := job.track.at(frame.number)) is not None]
+        present.sort(key=lambda pair: face_width(pair[1].mesh))
+        with _timed(stages, "view"):
+            sights = [sight for pair in present if (sight := self._look(frame, *pair)) is not None]
+        replaced = [self._replace(frame, layers, sight, stages) for sight in sights]
+        return RenderReport(sum(replaced), stages)
+
+    def _look(self, frame: Frame, swapper: Swapper, face: FaceGeometry) -> _Sight | None:
         crop = swapper.crop(face, frame.data_window)
         box = _box_of(crop).intersect(frame.data_window)
         if box.empty:
-            return False
-        with _timed(stages, "view"):
-            rgb, alpha = frame.rgb(box), _alpha(frame, box)
-            plain = rgb if alpha is None else np.asarray(rgb / np.maximum(alpha, 1e-6)[..., None], np.float32)
-            box_to_crop = _from_box(crop, box)
-            seen = view(_resampled(plain, _invert(box_to_crop), crop.size), self._view)
+            return None
+        plate = _unpremultiplied(frame.rgb(box), _alpha(frame, box))
+        seen = view(_resampled(plate, _invert(_from_box(crop, box)), crop.size), self._view)
+        return _Sight(swapper, face, crop, box, plate, seen)
+
+    def _replace(self, frame: Frame, layers: Layers, sight: _Sight, stages: dict[str, float]) -> bool:
+        """Replace one face; False when nothing of it is seen."""
         with _timed(stages, "swap"):
-            patch = swapper.swap(seen, crop.points(face.mesh), self._view)
-            matte = _resampled(patch.matte[..., None], box_to_crop, rgb.shape[:2])[..., 0]
-            matte *= np.float32(self._shot.composite.opacity)
-            matte[matte < THINNEST] = 0.0
+            patch = sight.swapper.swap(sight.seen, sight.crop.points(sight.face.mesh), self._view)
+            placed = self._place(patch, sight)
+        if not placed.matte.any():
+            return False
         with _timed(stages, "seam"):
-            skin = _resampled(patch.skin[..., None].astype(np.float32), box_to_crop, rgb.shape[:2])[..., 0] > 0.5
-            pixels = _resampled(patch.pixels, box_to_crop, rgb.shape[:2])
-            hull = _resampled(patch.hull[..., None], box_to_crop, rgb.shape[:2])[..., 0]
-            correction = self._seam(plain, pixels, hull, skin, face)
+            correction = self._seam(sight, placed)
         with _timed(stages, "grain"):
-            grain = self._grain(plain, pixels, matte, skin, frame, box)
+            grain = self._grain(sight, placed, frame.number)
         with _timed(stages, "composite"):
-            identity = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-            self._add_layers(frame, box, plain, patch, pixels, matte, box_to_crop, correction, grain)
-            composite(rgb, pixels, matte, identity, self._view, correction=correction, grain=grain, alpha=alpha)
+            box, alpha = sight.box, _alpha(frame, sight.box)
+            rgb = frame.rgb(box)
+
+            def over(plate: Float32, matte: Float32, alpha: Float32 | None) -> None:
+                composite(plate, placed.pixels, matte, SAME_GRID, self._view, correction, grain, alpha)
+
+            full = None
+            if "patch" in layers.names:
+                full = _unpremultiplied(rgb, alpha).copy()
+                over(full, (placed.matte > 0.0).astype(np.float32), None)
+            matte = placed.matte if alpha is None else placed.matte * (alpha > 0.0)
+            over(rgb, matte, alpha)
             frame.replace(box, rgb, matte > 0.0)
+            layers.put(box, matte, full, placed.texture)
         return True
 
-    def _seam(
-        self, plate: Float32, pixels: Float32, hull: Float32, skin: NDArray[np.bool_], face: FaceGeometry
-    ) -> Float32 | None:
+    def _place(self, patch: Patch, sight: _Sight) -> _Placed:
+        to_crop, size = _from_box(sight.crop, sight.box), (sight.box.height, sight.box.width)
+        matte = _resampled(patch.matte[..., None], to_crop, size)[..., 0] * np.float32(self._shot.composite.opacity)
+        matte[matte < THINNEST] = 0.0
+        return _Placed(
+            _resampled(patch.pixels, to_crop, size),
+            matte,
+            _resampled(patch.hull[..., None], to_crop, size)[..., 0],
+            _resampled(patch.skin[..., None].astype(np.float32), to_crop, size)[..., 0] > 0.5,
+            _resampled(patch.texture, to_crop, size),
+        )
+
+    def _seam(self, sight: _Sight, placed: _Placed) -> Float32 | None:
         """The logarithm of the gain that makes the patch meet the plate at the edge of the hull."""
         amount = self._shot.composite.seam
-        inside = hull > SEAM_MATTE
-        if amount == 0.0 or not inside.any() or not skin.any():
+        inside = placed.hull > SEAM_MATTE
+        if amount == 0.0 or not inside.any() or not placed.skin.any():
             return None
-        plate_light = exposed(view(plate, self._view), self._view)
-        width = face_width(face.mesh)
+        plate = exposed(view(sight.plate, self._view), self._view)
+        width = face_width(sight.face.mesh)
         correction = seam_correction(
-            plate_light, exposed(pixels, self._view), inside, anchor=skin, smooth=SEAM_SMOOTHING * width
+            plate, exposed(placed.pixels, self._view), inside, placed.skin, EPSILON, SEAM_SMOOTHING * width
         )
         # The light inside has been matched already; what is left at the edge is the edge's business.
         correction *= 1.0 - feather(signed_distance(inside), SEAM_REACH * width)[..., None]
@@ -134,48 +178,17 @@ class Renderer:
         color = _limited(correction - brightness, SEAM_COLOR_LIMIT)
         return np.float32(amount) * (_limited(brightness, SEAM_LIMIT) + color)
 
-    def _grain(
-        self, plate: Float32, pixels: Float32, matte: Float32, skin: NDArray[np.bool_], frame: Frame, box: Box
-    ) -> Float32 | None:
+    def _grain(self, sight: _Sight, placed: _Placed, frame: int) -> Float32 | None:
         """Plate-linear grain (h, w, 3), as strong as the plate's own was before the patch covered it."""
         amount = self._shot.composite.grain
         if amount == 0.0:
             return None
-        model = measure_grain(plate, skin.astype(np.float32))
-        noise = synthesize_grain(model, unview(pixels, self._view), frame.number, self._shot.seed, (box.x0, box.y0))
+        model = measure_grain(sight.plate, placed.skin.astype(np.float32))
+        origin = (sight.box.x0, sight.box.y0)
+        noise = synthesize_grain(model, unview(placed.pixels, self._view), frame, self._shot.seed, origin)
         # The plate's own grain shows through by 1 − matte; the composite multiplies by the matte. Variances add.
-        share = np.minimum(np.sqrt((2.0 - matte) / np.maximum(matte, 1e-3)), MOST_GRAIN)
+        share = np.minimum(np.sqrt((2.0 - placed.matte) / np.maximum(placed.matte, 1e-3)), MOST_GRAIN)
         return noise * (np.float32(amount) * share)[..., None]
-
-    def _add_layers(
-        self,
-        frame: Frame,
-        box: Box,
-        plain: Float32,
-        patch: Patch,
-        pixels: Float32,
-        matte: Float32,
-        box_to_crop: NDArray[np.float64],
-        correction: Float32 | None,
-        grain: Float32 | None,
-    ) -> None:
-        """The layers, so that plate + matte · (patch − plate) is the result: highlights, seam and grain included."""
-        layers = self._shot.output.layers
-        covered = (matte > 0.0).astype(np.float32)
-        if "patch" in layers:
-            full = plain.copy()
-            identity = np.array([[1.0, 0.0, 0.0], [0.0, 1.0, 0.0]])
-            composite(full, pixels, covered, identity, self._view, correction=correction, grain=grain)
-            for channel, name in enumerate(PATCH_CHANNELS):
-                values = covered if channel == 3 else full[..., channel] * covered
-                frame.add_layer(name, box, values, np.float16)
-        if "matte" in layers:
-            frame.add_layer(MATTE_CHANNEL, box, matte, np.float16)
-        if "stmap" in layers:
-            texture = _resampled(patch.texture, box_to_crop, matte.shape)
-            found = np.isfinite(texture[..., 0])
-            frame.add_layer(STMAP_CHANNELS[0], box, np.where(found, texture[..., 0], 0.0), np.float32)
-            frame.add_layer(STMAP_CHANNELS[1], box, np.where(found, 1.0 - texture[..., 1], 0.0), np.float32)
 
 
 def _make_swapper(identity: Identity, shot: Shot) -> Swapper:
@@ -184,25 +197,19 @@ def _make_swapper(identity: Identity, shot: Shot) -> Swapper:
             return MeshSwapper(identity, shot)
 
 
-def _add_empty_layers(frame: Frame, layers: tuple[str, ...]) -> None:
-    """Every frame of a sequence has the same channels, with a face or without."""
-    nothing, empty = Box(0, 0, 0, 0), np.zeros((0, 0), np.float32)
-    if "patch" in layers:
-        for name in PATCH_CHANNELS:
-            frame.add_layer(name, nothing, empty, np.float16)
-    if "matte" in layers:
-        frame.add_layer(MATTE_CHANNEL, nothing, empty, np.float16)
-    if "stmap" in layers:
-        for name in STMAP_CHANNELS:
-            frame.add_layer(name, nothing, empty, np.float32)
-
-
 def _alpha(frame: Frame, box: Box) -> Float32 | None:
     """The plate's alpha over the box; None where there is none, or where it is 0 all over and so says nothing."""
     alpha = frame.alpha_of(box)
     if alpha is None or not (alpha > 0.0).any() or (alpha == 1.0).all():
         return None
     return np.clip(alpha, 0.0, 1.0)
+
+
+def _unpremultiplied(rgb: Float32, alpha: Float32 | None) -> Float32:
+    """The colour itself. Light where alpha is 0 is added light, not part of anything: it stays as it is."""
+    if alpha is None:
+        return rgb
+    return np.asarray(rgb / np.where(alpha > 0.0, np.maximum(alpha, 1e-6), 1.0)[..., None], np.float32)
 
 
 def _box_of(crop: Crop) -> Box:
@@ -228,7 +235,7 @@ def _invert(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
 
 def _resampled(array: Float32, out_to_source: NDArray[np.float64], size: tuple[int, ...]) -> Float32:
     """`array` under a matrix; the array itself where the two grids are the same."""
-    if array.shape[:2] == tuple(size[:2]) and np.array_equal(out_to_source, np.eye(3)[:2]):
+    if array.shape[:2] == tuple(size[:2]) and np.array_equal(out_to_source, SAME_GRID):
         return array
     return warp_affine(array, out_to_source, (size[0], size[1]), "cubic")
 

@@ -85,7 +85,7 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
     ] = "auto"
     white: Annotated[
         float,
-        Meta(ge=1.0, le=100.0, description="Linear light, after exposure, that becomes white."),
+        Meta(ge=1.01, le=100.0, description="Linear light, after exposure, that becomes white."),
     ] = 2.5
     knee: Annotated[
         float,

@@ -1,6 +1,6 @@
 """Put a patch into a plate, in the plate's own pixels and in scene-linear light.
 
-    plate' = plate + alpha · matte · (linear(patch) + grain − linear(view(plate)))
+    plate' = plate + alpha · matte · (gain · linear(patch) + grain − linear(view(plate)))
 
 `view(plate)` is taken at the plate's own pixel, so inside the view's range the result is the patch, and what the view
 could not hold (highlights over its white, negatives) stays in the plate. Where the matte is 0 nothing is written, so
@@ -23,8 +23,8 @@ EPSILON = 1e-3
 
 
 class Counts(NamedTuple):
-    """What a composite met under the matte: pixels written, of them those whose view clipped and those with a negative
-    value afterwards, and pixels left alone because they were not finite.
+    """What a composite met under the matte: pixels written, of them those whose view clipped, pixels left alone because
+    they were not finite, and written ones with a negative value afterwards.
     """
 
     written: int
@@ -39,7 +39,6 @@ def composite(
     matte: Float32,
     plate_to_patch: ArrayLike,
     model_view: ModelView,
-    *,
     correction: Float32 | None = None,
     grain: Float32 | None = None,
     alpha: Float32 | None = None,

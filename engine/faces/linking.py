@@ -83,14 +83,14 @@ def link(seen: Sequence[Sequence[Sighting]], steps: Sequence[int], cuts: Collect
     live: list[Chain] = []
     bounds = [0, *sorted(cuts), len(seen)]
     for first, end in itertools.pairwise(bounds):
+        done: list[Chain] = []
         for index in range(first, end):
             gone = [chain for chain in live if steps[index] - chain.steps[-1] > LONGEST_GAP + 1]
-            finished += gone
+            done += gone
             live = [chain for chain in live if chain not in gone]
             _extend(live, steps[index], seen[index])
         shortest = min(BRIEF, end - first)
-        finished += live
-        finished = [chain for chain in finished if not _false_alarm(chain, shortest)]
+        finished += [chain for chain in done + live if not _false_alarm(chain, shortest)]
         live = []
     return sorted(finished, key=lambda chain: (chain.steps[0], float(chain.sightings[0].mesh[0, 0])))
 
