@@ -7,6 +7,7 @@ from typing import Any
 import colour
 import cv2
 import matplotlib
+import msgspec
 import numpy as np
 import pytest
 import skimage.data
@@ -210,6 +211,38 @@ def test_a_plate_in_acescg_gets_the_same_face(job, light, identity, tmp_path):
 def test_opacity_zero_leaves_the_plate(job):
     before, after, _ = job.render("composite.opacity=0")
     np.testing.assert_array_equal(pixels(after), pixels(before))
+
+
+def test_faces_that_overlap_and_broken_pixels_recomp_from_the_layers(job, light, identity):
+    """The same face twice, the second a little to the side: its layers lie over the first one's."""
+    first = job.tracks.tracks[0]
+    second = msgspec.structs.replace(first, id=1, person=1, mesh=first.mesh + np.array([30.0, 12.0, 0.0], np.float32))
+    tracks = msgspec.structs.replace(job.tracks, tracks=(first, second))
+    shot = with_settings(job.shot, ["replace.face=all"])
+    frame, before = (job.plate.read(1) for _ in range(2))
+    for plate in (frame, before):
+        plate.channels["R"][3, 4], plate.channels["G"][5, 6] = np.nan, np.inf
+    assert Renderer(shot, tracks, job.plate.color).render(frame).faces == 2
+    matte = matte_of(frame)[..., None]
+    patch = np.stack([frame.added[f"patch.{name}"] for name in "RGB"], axis=2).astype(np.float32)
+    assert np.isfinite(patch).all()
+    changed = (pixels(frame) != pixels(before)).any(axis=2) & np.isfinite(pixels(before)).all(axis=2)
+    assert (matte[..., 0][changed] > 0.0).all()
+    plate, added = pixels(before)[changed], (matte * patch)[changed]
+    rebuilt = plate * (1.0 - matte[changed]) + added
+    np.testing.assert_allclose(rebuilt, pixels(frame)[changed], atol=8e-3, rtol=8e-3)
+
+
+def test_light_where_alpha_is_zero_is_nobodys(job, light):
+    window = Box(-OVERSCAN, -OVERSCAN, light.shape[1] - OVERSCAN, light.shape[0] - OVERSCAN)
+    alpha = np.ones(light.shape[:2], np.float32)
+    alpha[:, : light.shape[1] // 2] = 0.0
+    frame = make_frame(light, window, dtype=np.float32, alpha=alpha)
+    before = pixels(frame).copy()
+    Renderer(job.shot, job.tracks, job.plate.color).render(frame)
+    np.testing.assert_array_equal(pixels(frame)[alpha == 0.0], before[alpha == 0.0])
+    assert matte_of(frame)[alpha == 0.0].max() == 0.0
+    assert frame.added["patch.R"].max() < 10.0
 
 
 def test_grain_is_new_in_every_frame_and_the_same_for_the_same(job, light):

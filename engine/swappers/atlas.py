@@ -54,7 +54,7 @@ def regions(texture: Float32) -> Regions:
     """The fields at texture coordinates (h, w, 2), u right and v down; where those are NaN, all is far outside."""
     fields = warp_dense(_atlas(), texture * np.float32(RESOLUTION), "linear")
     fields[np.isnan(texture[..., 0])] = -1.0
-    return Regions(*np.moveaxis(fields, 2, 0))
+    return Regions(*np.ascontiguousarray(np.moveaxis(fields, 2, 0)))
 
 
 def picture_regions(mesh: NDArray[np.floating], size: tuple[int, int]) -> Regions:

@@ -25,7 +25,7 @@ CHEEKS, CHIN = (50, 280, 205, 425, 101, 330), (199, 200, 175, 421, 201)
 FACIAL_HAIR = -0.5
 
 
-def obstructions(picture: Float32, mesh: NDArray[np.float64], scale: float) -> tuple[str, ...]:
+def obstructions(picture: Float32, mesh: NDArray[np.floating], scale: float) -> tuple[str, ...]:
     """What covers the skin, of "glasses" and "facial hair", in exposed linear `picture` (h, w, 3 or more)."""
     log = log_light(_unwrap(picture, mesh, scale))
     found = []
@@ -38,7 +38,7 @@ def obstructions(picture: Float32, mesh: NDArray[np.float64], scale: float) -> t
     return tuple(found)
 
 
-def _unwrap(picture: Float32, mesh: NDArray[np.float64], scale: float) -> Float32:
+def _unwrap(picture: Float32, mesh: NDArray[np.floating], scale: float) -> Float32:
     canonical = canonical_mesh()
     flat = np.column_stack([canonical.uv * SIZE, np.zeros(len(canonical.uv))])
     raster = rasterize(flat, canonical.triangles, mesh[: len(flat), :2], (SIZE, SIZE))

@@ -1,65 +1,54 @@
 """The mesh swapper: another person's texture on the plate's own face, with no network.
 
-The reference whose pose and mouth are nearest is carried over the 898 triangles of the canonical mesh to the plate's
-mesh; the inner face's shape moves part of the way to the person's. The plate keeps its eyes and inner mouth, its lids
-when it blinks, and its lips when its mouth does what no reference does. The plate's own brows are filled with the skin
-around them first, so that they do not show beside the new ones.
+The reference whose pose and mouth are nearest (or a mixture of near ones) is carried over the 898 triangles of the
+canonical mesh to the plate's mesh; the inner face's shape moves part of the way to the person's. The plate keeps its
+eyes and inner mouth, its lids when it blinks, and its lips when its mouth does what no reference does. The plate's own
+brows are filled with the skin around them first, so that they do not show beside the new ones.
 """
-
-from typing import NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.faces.mesh import face_width
-from engine.faces.pose import eye_aperture, fit_similarity, mouth_shape
+from engine.faces.pose import eye_aperture, mouth_shape
 from engine.faces.tracks import FaceGeometry
 from engine.geometry import Box
-from engine.models.catalogue import canonical_mesh
 from engine.shot import Shot
 from engine.swappers import atlas
 from engine.swappers.atlas import Regions
 from engine.swappers.base import Crop, Patch
-from engine.swappers.references import MESH_POINTS, Identity, Reference, smooth_over_mesh
+from engine.swappers.references import MESH_POINTS, Identity, Likeness
 from engine.swappers.skin import Skin, find_skin
+from engine.swappers.texture import Texture, carry
 from kernels.blur import gaussian, masked_gaussian
 from kernels.detail import match_sharpness
 from kernels.grain import mean_variance, measure_grain
 from kernels.match import FLOOR, log_light, match_light
 from kernels.matte import signed_distance
-from kernels.mesh import rasterize, vertex_facing
 from kernels.view import ModelView, exposed, seen_of_exposed
-from kernels.warp import warp_dense
 
 Float32 = NDArray[np.float32]
 
 # The crop reaches this far beyond the mesh, in face widths: room for the seam and for the shape that moves outwards.
 MARGIN = 0.06
-# Vertices nearer than this (cm) to the hull, the eyes or the lips keep, in proportion, the plate's own place.
-SHAPE_REACH = 1.5
 # The matte is blurred by this much, in face widths: less than its narrowest edge, more than the raster's stairs.
 MATTE_SOFTNESS = 0.006
 # Sharpness is measured on the eyes and lips and this far around them, in texture units.
 FEATURE_REACH = 0.03
 # Skin that the view shows brighter than this shines: its grain and its colour are the lamp's.
 SHINE = 0.85
+# Statistics of fewer pixels are none.
+FEWEST_PIXELS = 100
+# Below this width in pixels a face's sharpness is measured as a whole, above the second on its eyes and lips.
+SMALL_FACE = (120.0, 180.0)
+# In pixels: a matte's edge is never harder than the pixel grid can move.
+SMALLEST_BLUR = 0.7
 # The forehead fades out over this part of its height.
 FOREHEAD_FADE = 0.4
 # Facing (cosine, smoothed over the mesh) at which a vertex of the plate's face begins to count, and at which it counts
 # fully; and the same for the reference's, whose grazing sides hold stretched pixels of hair and background.
 FACING = (0.0, 0.25)
 SOURCE_FACING = (0.4, 0.65)
-
-
-class _Warped(NamedTuple):
-    """The reference over the crop."""
-
-    light: Float32
-    likelihood: Float32
-    facing: Float32
-    source_facing: Float32
-    texture: Float32
-    covered: NDArray[np.bool_]
 
 
 class MeshSwapper:
@@ -78,143 +67,111 @@ class MeshSwapper:
 
     def swap(self, seen: Float32, mesh: NDArray[np.float64], model_view: ModelView) -> Patch:
         """See `engine.swappers.base.Swapper.swap`."""
-        shot, plate = self._shot, exposed(seen, model_view)
-        reference = self._identity.nearest(mesh)
-        width = face_width(mesh)
+        plate, width = exposed(seen, model_view), face_width(mesh)
+        person = self._identity.nearest(mesh)
         own = atlas.picture_regions(mesh, plate.shape[:2])
         skin = find_skin(plate, own, width)
-        moved = _move_shape(mesh[:MESH_POINTS], reference.mesh[:MESH_POINTS], shot.mesh.shape)
-        warped = _warp(reference, moved, plate.shape[:2])
-        regions = atlas.regions(warped.texture)
-        dull = (seen[..., 0] < SHINE) & (seen[..., 1] < SHINE) & (seen[..., 2] < SHINE)
-        both = skin.bare & dull & warped.covered & (warped.likelihood > 0.6) & (warped.source_facing > 0.5)
-        new = self._match(warped.light, plate, own, both, width) if both.any() else warped.light
-        hull = self._hull(regions, warped, width)
-        cover = self._cover(hull, regions, warped, skin, reference, mesh)
-        filled, filling = _fill_brows(plate, own, skin, width, shot.mesh.brows)
+        texture = carry(person, mesh, self._shot.mesh.shape, plate.shape[:2])
+        regions = atlas.regions(texture.coordinates)
+        dull = _dull(seen, skin)
+        new = self._match(texture, plate, own, skin.bare & dull, width)
+        hull = self._hull(regions, texture, width)
+        cover = hull * self._openings(regions, texture, skin, person, mesh)
+        filled, filling = _fill_brows(plate, own, skin, width, self._shot.mesh.brows)
         # Near the outline there is no skin to vouch for the filling: it ends where the hull does.
         under = (1.0 - cover) * filling * hull
         matte = np.asarray(cover + under, np.float32)
         share = np.asarray(under / np.maximum(matte, 1e-6), np.float32)[..., None]
         light = np.asarray(new + share * (filled - new), np.float32)
-        skin_on_both = warped.covered & (warped.likelihood > 0.5) & (skin.likelihood > 0.5) & (own.brows < 0.0)
-        skin_on_both &= dull
-        return Patch(seen_of_exposed(light, model_view), matte, hull, skin_on_both, warped.texture)
+        skin_on_both = texture.covered & (texture.likelihood > 0.5) & (skin.likelihood > 0.5) & (own.brows < 0.0)
+        return Patch(seen_of_exposed(light, model_view), matte, hull, skin_on_both & dull, texture.coordinates)
 
     def _match(
-        self, patch: Float32, plate: Float32, regions: Regions, skin: NDArray[np.bool_], width: float
+        self, texture: Texture, plate: Float32, regions: Regions, skin: NDArray[np.bool_], width: float
     ) -> Float32:
+        """The texture's light with the plate's colour and sharpness."""
         settings = self._shot.match
+        skin = skin & texture.covered
+        both = skin & (texture.likelihood > 0.6) & (texture.source_facing > 0.5)
+        if np.count_nonzero(both) < FEWEST_PIXELS:
+            both = skin
+        if np.count_nonzero(both) < FEWEST_PIXELS:
+            return texture.light
         matched = match_light(
-            patch,
+            texture.light,
             plate,
-            skin,
+            both,
             radius=0.22 * width,
             amount=settings.amount,
             contrast=settings.contrast,
             low_frequency=settings.low_frequency,
         )
-        softness = settings.sharpness * _softness(matched, plate, regions, skin)
+        softness = settings.sharpness * _softness(matched, plate, regions, both, width)
         return gaussian(matched, softness) if softness > 0.1 else matched
 
-    def _hull(self, regions: Regions, warped: _Warped, width: float) -> Float32:
+    def _hull(self, regions: Regions, texture: Texture, width: float) -> Float32:
         """Where the reference's texture may be used by the geometry of the face, (h, w) [0, 1]."""
         settings, matte = self._shot.mesh, self._shot.matte
-        edge = signed_distance(warped.covered) / width
+        edge = signed_distance(texture.covered) / width
         hull = _smoothstep((edge + matte.grow) / max(matte.feather, 1e-3)) * _smoothstep(edge / 0.01)
         hull *= 1.0 - _smoothstep((regions.forehead - settings.forehead) / FOREHEAD_FADE + 0.5)
-        turned = _smoothstep((warped.facing - FACING[0]) / (FACING[1] - FACING[0]))
+        turned = _smoothstep((texture.facing - FACING[0]) / (FACING[1] - FACING[0]))
         hull *= 1.0 - matte.facing * (1.0 - turned)
-        return gaussian(hull, MATTE_SOFTNESS * width) * warped.covered
+        return gaussian(hull, _matte_blur(width)) * texture.covered
 
-    def _cover(
-        self,
-        hull: Float32,
-        regions: Regions,
-        warped: _Warped,
-        skin: Skin,
-        reference: Reference,
-        mesh: NDArray[np.float64],
+    def _openings(
+        self, regions: Regions, texture: Texture, skin: Skin, person: Likeness, mesh: NDArray[np.float64]
     ) -> Float32:
-        """Where the reference's texture is used, (h, w) [0, 1]."""
+        """Where nothing of the plate is kept, (h, w) [0, 1]; 0 in its eyes and mouth and behind hands and hair."""
         settings = self._shot.mesh
-        seen = _smoothstep((warped.source_facing - SOURCE_FACING[0]) / (SOURCE_FACING[1] - SOURCE_FACING[0]))
-        gate = seen * warped.likelihood * (1.0 - self._shot.matte.skin * (1.0 - skin.likelihood))
-        # Brows, nostrils and lips are no skin, and the sides of a nose face nobody: the inner face is always covered.
-        holes = np.maximum(gate, _smoothstep(regions.inner_face / 0.05 + 0.5))
-        holes *= _keep_eyes(regions, warped.texture, reference, mesh, settings.eyes, settings.blink)
-        holes *= _keep_mouth(regions, reference, mesh, settings.mouth)
-        holes[~warped.covered] = 0.0
-        return hull * gaussian(holes, MATTE_SOFTNESS * face_width(mesh))
+        seen = _smoothstep((texture.source_facing - SOURCE_FACING[0]) / (SOURCE_FACING[1] - SOURCE_FACING[0]))
+        # Brows, nostrils and lips are no skin, and the sides of a nose face nobody: there only what covers much counts.
+        inner = _smoothstep(regions.inner_face / 0.05 + 0.5)
+        plate = np.maximum(skin.likelihood, inner * skin.unobstructed)
+        openings = np.maximum(seen * texture.likelihood, inner) * (1.0 - self._shot.matte.skin * (1.0 - plate))
+        openings = np.asarray(openings, np.float32)
+        openings *= _keep_eyes(regions, texture.coordinates, person, mesh, settings.eyes, settings.blink)
+        openings *= _keep_mouth(regions, person, mesh, settings.mouth)
+        openings[~texture.covered] = 0.0
+        return gaussian(openings, _matte_blur(face_width(mesh)))
 
 
-def _softness(patch: Float32, plate: Float32, regions: Regions, skin: NDArray[np.bool_]) -> float:
+def _matte_blur(width: float) -> float:
+    return max(MATTE_SOFTNESS * width, SMALLEST_BLUR)
+
+
+def _dull(seen: Float32, skin: Skin) -> NDArray[np.bool_]:
+    """Where the plate does not shine. In a frame that is brighter than the shot, most of its skin still counts."""
+    peak = np.maximum(np.maximum(seen[..., 0], seen[..., 1]), seen[..., 2])
+    usual = float(np.quantile(peak[skin.bare], 0.75)) if skin.bare.any() else 1.0
+    return peak <= max(SHINE, usual)
+
+
+def _softness(patch: Float32, plate: Float32, regions: Regions, skin: NDArray[np.bool_], width: float) -> float:
     """Sigma, in pixels, of the blur that makes the patch as soft as the plate is under its own grain.
 
     It is measured on eyes and lips, which every face has alike, not on skin, where one person's wrinkles are another's
-    bad focus; and of the two the one that asks for less counts, for a closed eye is no blur.
+    bad focus; and of the two the one that asks for less counts, for a closed eye is no blur. In a small face they hold
+    too few pixels: there the whole face is measured, and in between the two answers are mixed.
     """
     grain = measure_grain(plate, skin.astype(np.float32))
     noise = mean_variance(grain, np.median(plate[skin], axis=0))
-    blur = grain.blur.mean(0)
-    return min(
-        match_sharpness(
-            patch,
-            plate,
-            (feature > -FEATURE_REACH).astype(np.float32),
-            noise,
-            noise_blur=(float(blur[0]), float(blur[1])),
-        )
-        for feature in (regions.eyes, regions.lips)
-    )
+    across, down = (float(sigma) for sigma in grain.blur.mean(0))
 
+    def measure(region: NDArray[np.bool_]) -> float:
+        return match_sharpness(patch, plate, region.astype(np.float32), noise, noise_blur=(across, down))
 
-def _move_shape(plate: NDArray[np.float64], person: NDArray[np.float64], amount: float) -> NDArray[np.float64]:
-    """The plate's mesh (468, 3) with its inner face moved towards the person's, laid over it by a similarity."""
-    if amount == 0.0:
-        return plate
-    weights = canonical_mesh().procrustes_weights.astype(np.float64)
-    laid = fit_similarity(person, plate, weights)(person)
-    return plate + amount * _shape_weights()[:, None] * (laid - plate)
-
-
-def _shape_weights() -> NDArray[np.float64]:
-    mesh = canonical_mesh()
-    fixed = np.concatenate([mesh.oval, mesh.lips, mesh.right_eye, mesh.left_eye])
-    gaps = np.linalg.norm(mesh.vertices[:, None] - mesh.vertices[None, fixed], axis=2).min(1)
-    return np.clip(gaps / SHAPE_REACH, 0.0, 1.0)
-
-
-def _warp(reference: Reference, target: NDArray[np.float64], size: tuple[int, int]) -> _Warped:
-    """Carry the reference's light over the triangles to the `target` mesh (468, 3)."""
-    canonical = canonical_mesh()
-    level = reference.level(face_width(target))
-    attributes = np.column_stack(
-        [
-            level.mesh[:MESH_POINTS, :2],
-            canonical.uv,
-            smooth_over_mesh(vertex_facing(target, canonical.triangles)),
-            reference.facing,
-        ]
-    )
-    raster = rasterize(target, canonical.triangles, attributes, size)
-    raster.attributes[~raster.covered] = np.nan
-    coordinates = np.ascontiguousarray(raster.attributes[..., :2])
-    sampled = warp_dense(level.picture, coordinates, "cubic", level.scale)
-    return _Warped(
-        np.maximum(sampled[..., :3], 0.0),
-        np.clip(sampled[..., 3], 0.0, 1.0),
-        np.nan_to_num(raster.attributes[..., 4]),
-        np.nan_to_num(raster.attributes[..., 5]),
-        np.ascontiguousarray(raster.attributes[..., 2:4]),
-        raster.covered,
-    )
+    share = float(_smoothstep(np.float32((width - SMALL_FACE[0]) / (SMALL_FACE[1] - SMALL_FACE[0]))))
+    whole = measure(regions.hull > 0.0) if share < 1.0 else 0.0
+    features = (regions.eyes, regions.lips)
+    parts = min(measure(feature > -FEATURE_REACH) for feature in features) if share > 0.0 else 0.0
+    return share * parts + (1.0 - share) * whole
 
 
 def _keep_eyes(
     regions: Regions,
-    texture: Float32,
-    reference: Reference,
+    coordinates: Float32,
+    person: Likeness,
     mesh: NDArray[np.float64],
     eyes: float,
     blink: float,
@@ -223,18 +180,18 @@ def _keep_eyes(
 
     An open-eyed texture squeezed onto a closed eye is a black smear; the plate's own lids are right.
     """
-    ratio = np.array(eye_aperture(mesh)) / np.maximum(reference.aperture, 1e-3)
+    ratio = np.array(eye_aperture(mesh)) / np.maximum(person.aperture, 1e-3)
     closing = blink * _smoothstep((0.9 - ratio) / 0.5)
-    side = np.where(texture[..., 0] < 0.5, np.float32(closing[0]), np.float32(closing[1]))
+    side = np.where(coordinates[..., 0] < 0.5, np.float32(closing[0]), np.float32(closing[1]))
     outside = -regions.eyes
     kept = 1.0 - _smoothstep((outside - 0.004 - 0.04 * side) / (0.018 + 0.05 * side))
     return np.asarray(1.0 - eyes * kept, np.float32)
 
 
-def _keep_mouth(regions: Regions, reference: Reference, mesh: NDArray[np.float64], mouth: float) -> Float32:
+def _keep_mouth(regions: Regions, person: Likeness, mesh: NDArray[np.float64], mouth: float) -> Float32:
     """1 on the patch, falling to 0 in the plate's inner mouth, and over its lips as they differ from the person's."""
     inner = _smoothstep(-regions.inner_lips / 0.006)
-    difference = float(np.linalg.norm(np.subtract(mouth_shape(mesh), reference.mouth)))
+    difference = float(np.linalg.norm(mouth_shape(mesh) - person.mouth))
     differing = _smoothstep(np.float32((difference - 0.22) / 0.5))
     lips = 1.0 - differing * (1.0 - _smoothstep((-regions.lips - 0.01) / 0.05))
     return np.asarray(1.0 - mouth * (1.0 - inner * lips), np.float32)

@@ -5,7 +5,7 @@ never sees how a photographer exposed them.
 """
 
 import hashlib
-from functools import cache, cached_property
+from functools import cache
 from pathlib import Path
 from typing import NamedTuple
 
@@ -44,6 +44,8 @@ PASSER_BY = 0.35
 SMALLEST_FACE = 60.0
 # A turn by so many degrees weighs as much as a mouth that is wholly different.
 DEGREES_LIKE_A_MOUTH = 60.0
+# References whose gaps differ by less than this are mixed.
+CROSS_FADE = 0.15
 # A reference with glasses or facial hair is taken only when the others are this much worse.
 OBSTRUCTED = 0.5
 # Width of the face, in pixels, at which glasses and facial hair are looked for.
@@ -76,18 +78,24 @@ def _neighbour_average() -> csr_matrix:
 
 
 class Level(NamedTuple):
-    """A reference at one size. picture: (h, w, 4) exposed linear RGB and skin likelihood; mesh in its pixels.
+    """A reference at one size.
 
-    scale: pixels of this picture for one pixel of the plate, in [1, 2) unless the reference is smaller than the plate.
+    picture: (h, w, 4) exposed linear RGB and skin likelihood. shrink: (2,) from the reference's pixels to this
+    picture's. scale: pixels of this picture for one of the plate. weight: its share, where two sizes are mixed.
     """
 
     picture: Float32
-    mesh: NDArray[np.float64]
+    shrink: Float32
     scale: float
+    weight: float
 
 
 class Reference:
-    """One picture of a person; see the module. `facing` (468,) is how much each vertex looked at the camera."""
+    """One picture of a person; see the module.
+
+    mesh: (478, 3) in the reference's pixels. facing: (468,) how much each vertex looked at the camera. obstructions:
+    what covers the skin. aperture, mouth: as in `engine.faces.pose`.
+    """
 
     def __init__(self, name: str, light: Float32, face: Face) -> None:
         self.name = name
@@ -98,39 +106,74 @@ class Reference:
         self.mouth = mouth_shape(face.mesh)
         self.facing = smooth_over_mesh(vertex_facing(face.mesh[:MESH_POINTS], canonical_mesh().triangles))
         self.width = face_width(face.mesh)
-        self.light = light
-        unwrapped = self.level(UNWRAPPED_WIDTH)
-        self.obstructions = obstructions(unwrapped.picture, unwrapped.mesh, unwrapped.scale)
+        self._sizes = _halved(light, face.mesh, self.width)
+        level = self.levels(UNWRAPPED_WIDTH)[0]
+        self.obstructions = obstructions(level.picture, face.mesh[:, :2] * level.shrink, level.scale)
 
-    def level(self, target_width: float) -> Level:
-        """The picture reduced so that it is less than twice as fine as a face of `target_width` pixels."""
+    @property
+    def light(self) -> Float32:
+        """Exposed linear light (h, w, 3)."""
+        return self._sizes[0][..., :3]
+
+    def levels(self, target_width: float) -> list[Level]:
+        """The picture reduced to less than twice as fine as a face of `target_width` pixels.
+
+        Before the next size takes over, the two are mixed, so that a slow zoom shows no step.
+        """
         ratio = self.width / max(target_width, 1.0)
-        index = min(int(np.floor(np.log2(max(ratio, 1.0)))), len(self._levels) - 1)
-        picture = self._levels[index]
-        shrink = np.array([picture.shape[1] / self.light.shape[1], picture.shape[0] / self.light.shape[0], 1.0])
-        return Level(picture, self.mesh * shrink, max(1.0, ratio * float(shrink[:2].mean())))
+        last = len(self._sizes) - 1
+        index = min(int(np.floor(np.log2(max(ratio, 1.0)))), last)
+        next_share = 0.0 if index == last else float(np.clip(ratio / 2**index / 0.5 - 3.0, 0.0, 1.0))
+        shares = ((index, 1.0 - next_share), (index + 1, next_share))
+        return [self._level(at, ratio, weight) for at, weight in shares if weight > 0.0]
 
-    @cached_property
-    def _levels(self) -> list[Float32]:
-        likelihood = _skin_likelihood(self.light, self.mesh)
-        levels = [np.ascontiguousarray(np.dstack([self.light, likelihood]))]
-        while self.width / 2 ** len(levels) > 16.0:
-            last = levels[-1]
-            size = (max(1, last.shape[1] // 2), max(1, last.shape[0] // 2))
-            levels.append(_reduced(last, size))
-        return levels
+    def _level(self, index: int, ratio: float, weight: float) -> Level:
+        picture, full = self._sizes[index], self._sizes[0]
+        shrink = np.array([picture.shape[1] / full.shape[1], picture.shape[0] / full.shape[0]], np.float32)
+        return Level(picture, shrink, max(1.0, ratio * float(shrink.mean())), weight)
+
+
+def _halved(light: Float32, mesh: NDArray[np.float64], width: float) -> list[Float32]:
+    """The picture with its skin likelihood, (h, w, 4), and halves of it down to a face of 16 pixels."""
+    sizes = [np.ascontiguousarray(np.dstack([light, _skin_likelihood(light, mesh)]))]
+    while width / 2 ** len(sizes) > 16.0:
+        last = sizes[-1]
+        sizes.append(_reduced(last, (max(1, last.shape[1] // 2), max(1, last.shape[0] // 2))))
+    return sizes
+
+
+class Likeness(NamedTuple):
+    """What of an identity counts for one frame: references and weights (n,) that sum to 1, and their expression."""
+
+    references: list[Reference]
+    weights: NDArray[np.float64]
+
+    @property
+    def aperture(self) -> NDArray[np.float64]:
+        return self.weights @ np.array([reference.aperture for reference in self.references])
+
+    @property
+    def mouth(self) -> NDArray[np.float64]:
+        return self.weights @ np.array([reference.mouth for reference in self.references])
 
 
 class Identity:
-    """One person: at least one reference, their mean embedding (128,), and a digest of the pictures' bytes."""
+    """One person: at least one reference, the middle of their embeddings (128,), and a digest of the pictures' bytes.
 
-    def __init__(self, references: list[Reference], digest: str) -> None:
+    unusable: why each other picture in the folder is none.
+    """
+
+    def __init__(self, references: list[Reference], digest: str, unusable: tuple[FaceplateError, ...] = ()) -> None:
         self.references = references
         self.digest = digest
+        self.unusable = unusable
         self.embedding = robust_mean(np.array([reference.embedding for reference in references]))
 
-    def nearest(self, mesh: NDArray[np.float64]) -> Reference:
-        """The reference whose pose and mouth are nearest to those of a 478-point mesh, preferably without glasses."""
+    def nearest(self, mesh: NDArray[np.float64]) -> Likeness:
+        """The reference whose pose and mouth are nearest to those of a 478-point mesh, preferably without glasses.
+
+        Others that are almost as near get a share that rises from 0, so that none comes in with a jump.
+        """
         angles, mouth = fit_pose(mesh).angles, mouth_shape(mesh)
 
         def gap(reference: Reference) -> float:
@@ -138,7 +181,10 @@ class Identity:
             covered = OBSTRUCTED * len(reference.obstructions)
             return float(turn + np.linalg.norm(np.subtract(reference.mouth, mouth))) + covered
 
-        return min(self.references, key=gap)
+        gaps = np.array([gap(reference) for reference in self.references])
+        shares = np.clip(1.0 - (gaps - gaps.min()) / CROSS_FADE, 0.0, 1.0) ** 2
+        near = np.flatnonzero(shares)
+        return Likeness([self.references[index] for index in near], shares[near] / shares.sum())
 
 
 def load_identity(folder: Path) -> Identity:
@@ -155,7 +201,7 @@ def load_identity(folder: Path) -> Identity:
     if not references:
         raise problems[0]
     _refuse_strangers(references, folder)
-    return Identity(references, content.hexdigest())
+    return Identity(references, content.hexdigest(), tuple(problems))
 
 
 def inspect(folder: Path) -> list[Notice]:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.swappers.atlas import Regions
-from kernels.blur import gaussian
+from kernels.blur import gaussian, masked_gaussian
 from kernels.match import channel_mean, log_light
 
 Float32 = NDArray[np.float32]
@@ -25,16 +25,26 @@ TOLERANCE = np.diag([0.05, 0.004, 0.004])
 # colour counts less by this factor for each unit of it in log light.
 SHINE_BRIGHTNESS = np.float32(0.6)
 SHINE_COLOR = np.float32(2.0)
+# Where only large things are looked for, skin may lie in shadow: down to so far under the mean, in log light, darkness
+# counts by the factor only; beyond, it counts in full.
+SHADOW, SHADOW_FACTOR = np.float32(1.2), np.float32(0.35)
+# What is smaller than about this, in face widths, is no obstruction.
+OBSTRUCTION = 0.04
 TRIM = 6.0
 ROUNDS = 4
 SAMPLES = 20_000
 
 
 class Skin(NamedTuple):
-    """likelihood: (h, w) [0, 1], smooth. bare: (h, w) bool, sure skin inside the hull, away from its features."""
+    """likelihood: (h, w) [0, 1], smooth. bare: (h, w) bool, sure skin inside the hull, away from its features.
+
+    unobstructed: (h, w) [0, 1], 0 where something large lies before the face: a milder judgement, which takes shadow
+    for skin, averaged over a few percent of the face, so that creases and the rims of glasses do not count.
+    """
 
     likelihood: Float32
     bare: NDArray[np.bool_]
+    unobstructed: Float32
 
 
 def find_skin(light: Float32, regions: Regions, face_width: float) -> Skin:
@@ -48,14 +58,24 @@ def find_skin(light: Float32, regions: Regions, face_width: float) -> Skin:
     )
     sample = plain & (regions.forehead < 0.0) & (regions.hull > 0.12)
     if np.count_nonzero(sample) < 50:
-        return Skin(np.ones(light.shape[:2], np.float32), plain)
+        everywhere = np.ones(light.shape[:2], np.float32)
+        return Skin(everywhere, plain, everywhere)
     features = _features(light)
     mean, precision = _fit(features[sample])
     likelihood = _likelihood(features, mean, precision)
     likelihood = cv2.medianBlur((likelihood * 255.0).astype(np.uint8), 5).astype(np.float32) / 255.0
     eroded = np.asarray(cv2.erode(likelihood, np.ones((3, 3), np.uint8)), np.float32)
     smooth = gaussian(eroded, 0.012 * face_width + 0.5)
-    return Skin(np.clip(smooth * 1.3, 0.0, 1.0).astype(np.float32), plain & (likelihood > 0.6))
+    return Skin(
+        np.clip(smooth * 1.3, 0.0, 1.0).astype(np.float32),
+        plain & (likelihood > 0.6),
+        _unobstructed(_likelihood(features, mean, precision, shadow=True), plain, face_width),
+    )
+
+
+def _unobstructed(likelihood: Float32, plain: NDArray[np.bool_], face_width: float) -> Float32:
+    average = masked_gaussian(likelihood[..., None], plain.astype(np.float32), OBSTRUCTION * face_width)[..., 0]
+    return np.clip((average - 0.25) / 0.35, 0.0, 1.0).astype(np.float32)
 
 
 def _features(light: Float32) -> Float32:
@@ -79,8 +99,14 @@ def _fit(samples: Float32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     return mean, np.asarray(np.linalg.inv(np.cov(core.T) + TOLERANCE), np.float64)
 
 
-def _likelihood(features: Float32, mean: NDArray[np.float64], precision: NDArray[np.float64]) -> Float32:
+def _likelihood(
+    features: Float32, mean: NDArray[np.float64], precision: NDArray[np.float64], shadow: bool = False
+) -> Float32:
+    """The likelihood (h, w) of skin, or of skin that may lie in shadow."""
     offset = features - mean.astype(np.float32)
+    if shadow:
+        dark = np.minimum(offset[..., 0], 0.0)
+        offset[..., 0] += np.minimum(SHADOW_FACTOR * dark, dark + (1.0 - SHADOW_FACTOR) * SHADOW) - dark
     brighter = np.maximum(offset[..., :1], 0.0)
     offset[..., :1] -= SHINE_BRIGHTNESS * brighter
     offset /= 1.0 + SHINE_COLOR * brighter

@@ -120,6 +120,37 @@ def test_a_darker_plate_under_a_stronger_exposure_gives_the_same_patch(astronaut
     np.testing.assert_allclose(dark.swap(identity)[2].pixels, astronaut.swap(identity)[2].pixels, atol=2e-3)
 
 
+@pytest.mark.parametrize("stops", [1, 2, 3])
+def test_a_frame_that_is_brighter_than_the_shot_gets_a_brighter_patch(stops, astronaut, hopper_reference):
+    """A flash or a ramp: the view clips, and the patch must not stay behind."""
+    bright = Plate(astronaut.light * 2.0**stops, astronaut.mesh)
+    seen, _, patch = bright.swap(Identity([hopper_reference], ""))
+    model_view = make_view()
+    inside = patch.matte > 0.9
+    plate, new = (np.median(exposed(picture, model_view)[inside]) for picture in (seen, patch.pixels))
+    assert 0.75 < new / plate < 1.2
+
+
+@pytest.mark.parametrize("color", [(0.01, 0.01, 0.012), (0.05, 0.4, 0.05)])
+def test_a_thing_before_the_mouth_stays_before_it(color, astronaut, hopper_reference):
+    light, mesh = astronaut.light.copy(), astronaut.mesh
+    left, right = mesh[[50, 280], 0].astype(int)
+    top, bottom = mesh[[2, 17], 1].astype(int)
+    light[top:bottom, left:right] = color
+    _, moved, patch = Plate(light, mesh).swap(Identity([hopper_reference], ""))
+    x, y = ((moved[2] + moved[0]) / 2).astype(int)[:2]
+    assert patch.matte[y - 1 : y + 2, x - 8 : x + 9].mean() < 0.25
+
+
+def test_one_half_in_shadow_is_replaced_too(astronaut, hopper_reference):
+    light, mesh = astronaut.light.copy(), astronaut.mesh
+    columns = np.arange(light.shape[1], dtype=np.float32) - mesh[4, 0]
+    light *= (0.3 + 0.7 / (1.0 + np.exp(-columns / 4.0)))[None, :, None].astype(np.float32)
+    _, moved, patch = Plate(light, mesh).swap(Identity([hopper_reference], ""))
+    x, y = moved[50, :2].astype(int)
+    assert patch.matte[y, x] > 0.8
+
+
 def test_shape_zero_leaves_the_plates_mesh_and_one_moves_the_nose(astronaut, hopper_reference):
     identity = Identity([hopper_reference], "")
     _, mesh, still = astronaut.swap(identity, Shot(mesh=Mesh(shape=0.0)))

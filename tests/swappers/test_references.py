@@ -10,7 +10,7 @@ from engine.errors import IdentityError, PlateError
 from engine.faces.mesh import face_width
 from engine.swappers import atlas
 from engine.swappers.inspection import obstructions
-from engine.swappers.references import LUMINANCE, SKIN_LIGHT, find_pictures, inspect, load_identity
+from engine.swappers.references import LUMINANCE, SKIN_LIGHT, Identity, find_pictures, inspect, load_identity
 
 
 @pytest.fixture
@@ -27,12 +27,31 @@ def test_a_reference_is_exposed_to_the_same_skin(astronaut_reference, hopper_ref
         assert 0.6 * SKIN_LIGHT < np.median(luminance) < 1.7 * SKIN_LIGHT
 
 
-def test_levels_halve_and_their_meshes_follow(hopper_reference):
+def test_levels_halve_and_are_mixed_without_a_step(hopper_reference):
     width = face_width(hopper_reference.mesh)
-    full, half = hopper_reference.level(width), hopper_reference.level(width / 2.5)
-    assert full.scale == pytest.approx(1.0) and half.scale == pytest.approx(1.25, rel=0.02)
+    (full,), (half,) = hopper_reference.levels(width), hopper_reference.levels(width / 2.2)
+    assert full.scale == pytest.approx(1.0) and half.scale == pytest.approx(1.1, rel=0.02)
     assert half.picture.shape[0] == full.picture.shape[0] // 2
-    np.testing.assert_allclose(half.mesh[:, :2] * 2.0, full.mesh[:, :2], rtol=0.01, atol=0.5)
+    np.testing.assert_allclose(half.shrink, 0.5, rtol=0.01)
+    for ratio in (1.75, 1.999, 2.001, 3.5):
+        levels = hopper_reference.levels(width / ratio)
+        assert sum(level.weight for level in levels) == pytest.approx(1.0)
+    before, after = (hopper_reference.levels(width / ratio) for ratio in (1.9999, 2.0001))
+    assert before[-1].picture is after[0].picture and before[-1].weight > 0.999
+
+
+def test_the_nearest_reference_comes_in_without_a_jump(astronaut_reference, hopper_reference):
+    """Between the mesh of one and of the other, the shares change by little from step to step."""
+    identity = Identity([astronaut_reference, hopper_reference], "")
+    start, end = astronaut_reference.mesh, hopper_reference.mesh
+    shares = []
+    for step in np.linspace(0.0, 1.0, 101):
+        likeness = identity.nearest(start + step * (end - start))
+        share = dict(zip((r.name for r in likeness.references), likeness.weights, strict=True))
+        shares.append(share.get(hopper_reference.name, 0.0))
+        assert likeness.weights.sum() == pytest.approx(1.0)
+    assert np.abs(np.diff(shares)).max() < 0.2
+    assert shares[0] < 0.01
 
 
 def test_glasses_are_seen_and_bare_faces_are_not_accused(astronaut_reference, hopper_reference):
