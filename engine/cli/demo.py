@@ -1,5 +1,6 @@
 """`faceplate demo`: makes a real plate, and replaces the face in it."""
 
+import sys
 from pathlib import Path
 from typing import Annotated
 
@@ -23,7 +24,7 @@ def demo(
         from engine.demo.run import main
 
         # With --json, standard output is for events alone.
-        console = Console(stderr=json)
+        console = Console(file=sys.stderr if json else sys.__stdout__)
         status = main(output, frames, current.report, cancelled=current.cancelled, console=console)
     if status:
         raise typer.Exit(status)

@@ -1,4 +1,8 @@
-"""Shows events: one line of JSON each, for programs, or a progress bar and a few lines, for people."""
+"""Shows events: one line of JSON each, for programs, or a progress bar and a few lines, for people.
+
+What is written to standard output goes to `sys.__stdout__`: a session turns `sys.stdout` away, so that what a library
+prints cannot mix with it.
+"""
 
 import sys
 from typing import Any, Protocol, Self
@@ -37,10 +41,7 @@ class JsonLines:
         pass
 
     def show(self, event: Event) -> None:
-        if sys.stdout is None:
-            return
-        sys.stdout.buffer.write(encode(event) + b"\n")
-        sys.stdout.buffer.flush()
+        json_line(encode(event))
 
 
 class Terminal:
@@ -61,12 +62,18 @@ class Terminal:
         from rich.progress import Progress as Bar
 
         columns = TextColumn("{task.description}"), BarColumn(), MofNCompleteColumn(), TimeRemainingColumn()
-        self._bar = Bar(*columns, console=self._console, disable=not self._console.is_terminal)
-        self._bar.__enter__()
+        # The bar would send what is printed meanwhile to its own terminal, wherever standard output goes.
+        self._bar = Bar(
+            *columns,
+            console=self._console,
+            disable=not self._console.is_terminal,
+            redirect_stdout=False,
+            redirect_stderr=False,
+        )
         return self
 
     def __exit__(self, *error: Any) -> None:
-        self._bar.__exit__(*error)
+        self._bar.stop()
 
     def show(self, event: Event) -> None:
         match event:
@@ -90,6 +97,8 @@ class Terminal:
 
     def _advance(self, stage: str, done: int | None = None, total: int | None = None) -> None:
         if stage not in self._tasks:
+            # Not sooner: a question that is asked before has the terminal to itself.
+            self._bar.start()
             self._tasks[stage] = self._bar.add_task(stage, total=total or self._frames)
         if done is None:
             self._bar.advance(self._tasks[stage])
@@ -120,8 +129,18 @@ class Terminal:
 
 def line(text: str) -> None:
     """Print one line on standard output, whatever its encoding."""
-    if sys.stdout is None:
+    stream = sys.__stdout__
+    if stream is None:
         return
-    encoding = sys.stdout.encoding or "utf-8"
-    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
-    sys.stdout.flush()
+    encoding = stream.encoding or "utf-8"
+    stream.write(text.encode(encoding, "backslashreplace").decode(encoding) + "\n")
+    stream.flush()
+
+
+def json_line(data: bytes) -> None:
+    """Print one line of JSON, in UTF-8, on standard output."""
+    stream = sys.__stdout__
+    if stream is None:
+        return
+    stream.buffer.write(data + b"\n")
+    stream.buffer.flush()

@@ -2,13 +2,14 @@
 
 import sys
 from datetime import date
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
 from engine.cli.display import line
-from engine.cli.session import session
+from engine.cli.session import Session, session
 
 if TYPE_CHECKING:
     from engine.provenance.consent import Consent
@@ -32,7 +33,7 @@ def init(
     replace: Annotated[bool, typer.Option("--replace", help="Replace a record that is there.")] = False,
 ) -> None:
     """Write the consent record of a person, asking for what the options leave out, and look at the pictures."""
-    with session() as current:
+    with session(patient=False) as current:
         from engine.errors import ConsentError, IdentityError
         from engine.events import Notice, readable
         from engine.folders import make_folder
@@ -42,7 +43,7 @@ def init(
         if (folder / consent.NAME).exists() and not replace:
             raise ConsentError(f"{readable(folder)} has a consent record already.", "Use --replace to write a new one.")
         given = {"person": person, "scope": scope, "granted_by": granted_by, "until": until}
-        answers = {name: text or _ask(name) for name, text in given.items()}
+        answers = {name: text or _ask(name, current) for name, text in given.items()}
         record = _record({**answers, "contact": contact, "note": note}, folder)
         line(f"{readable(consent.write_consent(folder, record))} is written.")
 
@@ -57,16 +58,30 @@ def init(
             current.report(notice)
 
 
-def _ask(name: str) -> str:
-    from engine.errors import UsageError
+def _ask(name: str, current: Session) -> str:
+    """The answer to the question for an entry, asked until it is one that the record may have."""
+    from engine.errors import Cancelled, UsageError
 
     missing = UsageError(f"`{name}` was not given.", f"Answer the question, or give --{name.replace('_', '-')}.")
     if sys.stdin is None:
         raise missing
     try:
-        return typer.prompt(QUESTIONS[name], err=True)
+        return typer.prompt(QUESTIONS[name], err=True, value_proc=partial(_answer, name))
     except typer.Abort as error:
-        raise missing from error
+        raise Cancelled("Stopped; no record was written.") if current.cancelled() else missing from error
+
+
+def _answer(name: str, text: str) -> str:
+    """The text, if the entry may hold it and it does not lie in the past; else an error after which typer asks again."""
+    from engine.provenance.consent import day, problem
+
+    wrong = problem(name, text)
+    last = day(text) if name == "until" else None
+    if last is not None and last < date.today():
+        wrong = "is over already"
+    if wrong:
+        raise typer.BadParameter(f"`{name}` {wrong}.")
+    return text
 
 
 def _record(answers: dict[str, str], folder: Path) -> "Consent":

@@ -46,6 +46,7 @@ def _options(
 
 def main() -> None:
     """Run the command line; ends the process with status 0 (done), 1 (something failed) or 2 (wrong usage)."""
+    _keep_streams_taken()
     try:
         app(prog_name="faceplate")
     except OSError as error:
@@ -55,3 +56,12 @@ def main() -> None:
         if not isinstance(error, BrokenPipeError) and sys.stderr is not None:
             typer.echo(f"error: {error.strerror or error}", err=True)
         sys.exit(1)
+
+
+def _keep_streams_taken() -> None:
+    """Where a standard stream was closed, put nothing in its place: the next file would be, and get its messages."""
+    for number in (0, 1, 2):
+        try:
+            os.fstat(number)
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_RDWR), number)

@@ -1,8 +1,11 @@
 """What all commands share: showing events, Ctrl-C, and turning errors into a message and an exit status."""
 
+import os
 import signal
+import sys
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, redirect_stdout
+from pathlib import Path
 from types import FrameType
 from typing import NoReturn
 
@@ -18,8 +21,9 @@ FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 class Session:
     """One run of a command: `report` shows an event, `cancelled` is true once the person asked to stop."""
 
-    def __init__(self, display: Display) -> None:
+    def __init__(self, display: Display, patient: bool) -> None:
         self.display = display
+        self._patient = patient
         self._stopping = False
 
     def report(self, event: Event) -> None:
@@ -30,20 +34,25 @@ class Session:
         return self._stopping
 
     def interrupt(self, number: int, frame: FrameType | None) -> None:
-        """Signal handler: the first time ends the job after the frames in flight, the second time at once."""
-        if self._stopping:
-            raise KeyboardInterrupt
+        """Signal handler: the first time ends a patient job after the frames in flight, the second time at once."""
+        at_once = self._stopping or not self._patient
         self._stopping = True
+        if at_once:
+            raise KeyboardInterrupt
 
 
 @contextmanager
-def session(json: bool = False) -> Iterator[Session]:
-    """Show events, as lines of JSON or for people, and end with the exit status that belongs to an error."""
+def session(json: bool = False, patient: bool = True) -> Iterator[Session]:
+    """Show events, as lines of JSON or for people, and end with the exit status that belongs to an error.
+
+    A command that is not `patient` has nothing to finish first: Ctrl-C ends it at once. What libraries print to
+    standard output goes to standard error.
+    """
     display = JsonLines() if json else Terminal()
-    current = Session(display)
+    current = Session(display, patient)
     kept = {number: signal.signal(number, current.interrupt) for number in (signal.SIGINT, signal.SIGTERM)}
     try:
-        with display:
+        with display, Path(os.devnull).open("w") as nowhere, redirect_stdout(sys.stderr or nowhere):
             yield current
     except FaceplateError as error:
         _end(current, error)

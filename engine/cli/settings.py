@@ -6,7 +6,7 @@ from engine.cli.session import session
 
 def settings() -> None:
     """List every setting for --set and for recipes: its default, its range, and what it does."""
-    with session():
+    with session(patient=False):
         import msgspec
 
         from engine import recipe

@@ -55,10 +55,10 @@ def parse_consent(plain: dict[str, Any], folder: Path) -> Consent:
         if name not in plain and field.required:
             raise _refused(folder, f"{where} has no entry `{name}`.")
         if name in plain:
-            problem = _problem(name, plain[name], field.required)
-            if problem:
-                raise _refused(folder, f"{where}: `{name}` {problem}.")
-            values[name] = _day(plain[name]) if name == "until" else plain[name].strip()
+            wrong = problem(name, plain[name], field.required)
+            if wrong:
+                raise _refused(folder, f"{where}: `{name}` {wrong}.")
+            values[name] = day(plain[name]) if name == "until" else plain[name].strip()
     return Consent(**values)
 
 
@@ -88,10 +88,10 @@ def write_consent(folder: Path, consent: Consent) -> Path:
     return path
 
 
-def _problem(name: str, value: object, required: bool) -> str:
-    """What is wrong with an entry, as the end of a sentence; empty where nothing is."""
+def problem(name: str, value: object, required: bool = True) -> str:
+    """What is wrong with the entry of that name, as the end of a sentence; empty where nothing is."""
     if name == "until":
-        return "" if _day(value) else "must be a date, such as 2030-12-31"
+        return "" if day(value) else "must be a date, such as 2030-12-31"
     if not isinstance(value, str):
         return "must be text"
     if required and not value.strip():
@@ -102,7 +102,8 @@ def _problem(name: str, value: object, required: bool) -> str:
     return ""
 
 
-def _day(value: object) -> date | None:
+def day(value: object) -> date | None:
+    """The day that an entry names, a date or its text as YYYY-MM-DD; None where it names none."""
     if isinstance(value, datetime):
         return None
     if isinstance(value, date):

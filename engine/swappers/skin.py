@@ -31,6 +31,7 @@ SHADOW, SHADOW_FACTOR = np.float32(1.2), np.float32(0.35)
 # What is smaller than about this, in face widths, is no obstruction.
 OBSTRUCTION = 0.04
 TRIM = 6.0
+MAD_TO_SIGMA = 1.4826
 ROUNDS = 4
 SAMPLES = 20_000
 
@@ -69,12 +70,14 @@ def find_skin(light: Float32, regions: Regions, face_width: float) -> Skin:
     return Skin(
         np.clip(smooth * 1.3, 0.0, 1.0).astype(np.float32),
         plain & (likelihood > 0.6),
-        _unobstructed(_likelihood(features, mean, precision, shadow=True), plain, face_width),
+        _unobstructed(_likelihood(features, mean, precision, shadow=True), regions, face_width),
     )
 
 
-def _unobstructed(likelihood: Float32, plain: NDArray[np.bool_], face_width: float) -> Float32:
-    average = masked_gaussian(likelihood[..., None], plain.astype(np.float32), OBSTRUCTION * face_width)[..., 0]
+def _unobstructed(likelihood: Float32, regions: Regions, face_width: float) -> Float32:
+    """Brows and lips are small against what is looked for; only eyes and the open mouth are left out."""
+    counted = (regions.hull > 0.03) & (regions.eyes < -0.01) & (regions.inner_lips < -0.006)
+    average = masked_gaussian(likelihood[..., None], counted.astype(np.float32), OBSTRUCTION * face_width)[..., 0]
     return np.clip((average - 0.25) / 0.35, 0.0, 1.0).astype(np.float32)
 
 
@@ -88,14 +91,16 @@ def _fit(samples: Float32) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
     """Mean and precision of a Gaussian trimmed to its core, so that shadows and highlights do not widen it."""
     core = samples[:: max(1, len(samples) // SAMPLES)].astype(np.float64)
     mean = np.asarray(np.median(core, axis=0), np.float64)
+    # The first width is a robust one: a microphone among the samples must not make everything skin.
+    covariance = np.diag((MAD_TO_SIGMA * np.median(np.abs(core - mean), axis=0)) ** 2)
     for _ in range(ROUNDS):
-        precision = np.linalg.inv(np.cov(core.T) + TOLERANCE / 3.0)
+        precision = np.linalg.inv(covariance + TOLERANCE / 3.0)
         offset = core - mean
         near = np.einsum("ij,jk,ik->i", offset, precision, offset) < TRIM
         if np.count_nonzero(near) < 50:
             break
         core = core[near]
-        mean = np.asarray(core.mean(0), np.float64)
+        mean, covariance = np.asarray(core.mean(0), np.float64), np.cov(core.T)
     return mean, np.asarray(np.linalg.inv(np.cov(core.T) + TOLERANCE), np.float64)
 
 
