@@ -108,7 +108,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     """How the patch takes the plate's look."""
 
     amount: Annotated[Fraction, Meta(description="How far it takes the plate's colour.")] = 1.0
-    contrast: Annotated[Fraction, Meta(description="How far it takes the plate's contrast.")] = 1.0
+    contrast: Annotated[Fraction, Meta(description="How far it takes the plate's contrast.")] = 0.8
     low_frequency: Annotated[Fraction, Meta(description="How far it takes the broad light and shade.")] = 0.5
     sharpness: Annotated[Fraction, Meta(description="How far it takes the plate's sharpness.")] = 1.0
 
@@ -132,7 +132,7 @@ class Composite(msgspec.Struct, frozen=True, kw_only=True):
     """How the patch is put into the plate."""
 
     opacity: Annotated[Fraction, Meta(description="How much of the result is seen; 0 is the plate.")] = 1.0
-    seam: Annotated[Fraction, Meta(description="How far the patch meets the plate at the matte's edge.")] = 0.6
+    seam: Annotated[Fraction, Meta(description="How far the patch meets the plate at the matte's edge.")] = 0.5
     grain: Annotated[
         float,
         Meta(ge=0.0, le=4.0, description="Grain on the patch, as a multiple of the plate's own."),

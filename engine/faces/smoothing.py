@@ -37,11 +37,12 @@ INDEPENDENT = 4
 # What the noise of one coordinate may be, as a fraction of the face's width; below is rounding, above is motion.
 NOISE_RANGE = (1e-4, 1e-2)
 # The usual noise, for tracks that are too short to measure it.
-USUAL_NOISE = 1.5e-3
+USUAL_NOISE = 6e-4
 SHORTEST_MEASURED = 9
 ROUNDING = 1e-6
-# Fewer frames than this are left as they are.
-SHORTEST = 3
+# Fewer frames than this are left as they are: they are all ends, where a window leans to one side, and eight looks have
+# steadied each mesh to about what a window could.
+SHORTEST = 9
 # The median absolute deviation of a Gaussian is this fraction of its standard deviation.
 MAD = 0.6745
 # A bridged frame is a guess: it hardly counts beside frames that were seen.

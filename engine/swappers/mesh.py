@@ -181,7 +181,7 @@ def _keep_eyes(
     An open-eyed texture squeezed onto a closed eye is a black smear; the plate's own lids are right.
     """
     ratio = np.array(eye_aperture(mesh)) / np.maximum(person.aperture, 1e-3)
-    closing = blink * _smoothstep((0.9 - ratio) / 0.5)
+    closing = blink * _smoothstep((0.75 - ratio) / 0.4)
     side = np.where(coordinates[..., 0] < 0.5, np.float32(closing[0]), np.float32(closing[1]))
     outside = -regions.eyes
     kept = 1.0 - _smoothstep((outside - 0.004 - 0.04 * side) / (0.018 + 0.05 * side))
@@ -192,7 +192,7 @@ def _keep_mouth(regions: Regions, person: Likeness, mesh: NDArray[np.float64], m
     """1 on the patch, falling to 0 in the plate's inner mouth, and over its lips as they differ from the person's."""
     inner = _smoothstep(-regions.inner_lips / 0.006)
     difference = float(np.linalg.norm(mouth_shape(mesh) - person.mouth))
-    differing = _smoothstep(np.float32((difference - 0.22) / 0.5))
+    differing = _smoothstep(np.float32((difference - 0.3) / 0.5))
     lips = 1.0 - differing * (1.0 - _smoothstep((-regions.lips - 0.01) / 0.05))
     return np.asarray(1.0 - mouth * (1.0 - inner * lips), np.float32)
 
