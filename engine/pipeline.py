@@ -7,8 +7,8 @@ from typing import TypeVar
 
 from engine.errors import FaceplateError
 
-# Frames that wait before the edit, and after it. Two hide an uneven disk; each costs a frame's memory.
-DEPTH = 2
+# Frames that wait before the edit, and after it. One hides the disk; each costs a frame's memory, twice over with layers.
+DEPTH = 1
 
 Item = TypeVar("Item")
 Edited = TypeVar("Edited")

@@ -5,6 +5,7 @@ MediaPipe's attention mesh (Grishchenko et al., "Attention Mesh: High-fidelity F
 detector's box is off by several tenths of a percent of the face's width.
 """
 
+from collections.abc import Sequence
 from typing import NamedTuple
 
 import numpy as np
@@ -83,16 +84,16 @@ def fit_mesh(picture: Float32, start: Region, *, passes: int = MOST_PASSES) -> F
     Where the first looks say that there is no face, no more are spent on it.
     """
     region = start
-    fit = _look(picture, region)
+    (fit,) = _look_at(picture, [region])
     for _ in range(passes - 1):
         following = region_of_mesh(fit.mesh)
         if _unlike(region, following) < SETTLED:
             break
         region = following
-        fit = _look(picture, region)
+        (fit,) = _look_at(picture, [region])
     if fit.presence < PRESENT:
         return fit
-    looks = [_look(picture, other) for other in _regions_around(region)]
+    looks = _look_at(picture, _regions_around(region))
     return Fit(np.mean([look.mesh for look in looks], axis=0), fit.presence)
 
 
@@ -147,12 +148,22 @@ def _unlike(first: Region, second: Region) -> float:
     return float(max(moved, abs(first.side / second.side - 1.0), turned))
 
 
-def _look(picture: Float32, region: Region) -> Fit:
+def _look_at(picture: Float32, regions: Sequence[Region]) -> list[Fit]:
+    """What the network sees in each region; many at once take it less time than one after the other."""
+    crops = np.empty((len(regions), 3, CROP, CROP), np.float32)
+    for crop, region in zip(crops, regions, strict=True):
+        crop[:] = warp_affine(picture, region.to_picture(), (CROP, CROP)).transpose(2, 0, 1)
+    landmarks, presence = open_model("facemesh478").run({"input": crops})
+    return [
+        _fit(points, float(logit), region)
+        for points, (logit,), region in zip(landmarks, presence, regions, strict=True)
+    ]
+
+
+def _fit(landmarks: Float32, presence: float, region: Region) -> Fit:
     crop_to_picture = region.to_picture()
-    crop = warp_affine(picture, crop_to_picture, (CROP, CROP))
-    landmarks, presence = open_model("facemesh478").run({"input": np.ascontiguousarray(crop.transpose(2, 0, 1))[None]})
-    points = landmarks[0].astype(np.float64) + [TO_THE_LEFT, 0.0, 0.0]
+    points = landmarks.astype(np.float64) + [TO_THE_LEFT, 0.0, 0.0]
     mesh = np.empty((POINTS, 3))
     mesh[:, :2] = points[:, :2] @ crop_to_picture[:, :2].T + crop_to_picture[:, 2]
     mesh[:, 2] = points[:, 2] * (region.side / CROP)
-    return Fit(mesh, float(1.0 / (1.0 + np.exp(-float(presence[0, 0])))))
+    return Fit(mesh, float(1.0 / (1.0 + np.exp(-presence))))
