@@ -19,12 +19,13 @@ from engine.pipeline import flow
 from engine.plates.frame import Frame
 from engine.plates.plate import Plate
 from engine.plates.sequence import parse_frames, range_text
-from engine.plates.write import write_frame
+from engine.plates.write import remove_leftovers, write_frame
 from engine.provenance.consent import Consent, check_consent
 from engine.render import Renderer, RenderReport
 from engine.resume import Marks
 from engine.shot import Shot
-from engine.solved import find_tracks, solve_to
+from engine.solved import check_name, find_tracks, solve_to
+from engine.swappers.references import find_pictures
 
 Cancel = Callable[[], bool]
 
@@ -48,10 +49,16 @@ def run(shot: Shot, report: Report, *, cancelled: Cancel = never, redo: bool = F
     if not shot.replace:
         raise UsageError("The recipe replaces nobody.", "Give an identity folder, or a [[replace]] section.")
     consents = check_consents(shot)
+    if shot.tracks:
+        check_name(Path(shot.tracks))
     plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)
     places = find_places(shot.output.path, plate, [Path(entry.identity) for entry in shot.replace])
+    for entry in shot.replace:
+        # A shot is not solved for a person of whom there is no picture.
+        find_pictures(Path(entry.identity))
     wanted = _wanted(plate, shot, frames)
     make_folder(places.folder)
+    remove_leftovers(places.folder, places.names.values())
     report(Started(len(wanted), plate.name, readable(places.folder)))
     present = _present(plate, wanted, report)
     counts = _Counts(failed=len(wanted) - len(present))
@@ -70,6 +77,7 @@ def run(shot: Shot, report: Report, *, cancelled: Cancel = never, redo: bool = F
 def solve_shot(shot: Shot, path: Path, report: Report, *, cancelled: Cancel = never) -> Tracks:
     """Pass 1 alone: solve the whole shot and save its tracks at `path`. Raises a `FaceplateError`."""
     start = time.monotonic()
+    check_name(path)
     plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)
     report(Started(len(plate.frames), plate.name, readable(path)))
     tracks = solve_to(path, shot, plate, report, cancelled)
@@ -144,6 +152,8 @@ def _render(job: _Job, wanted: list[int], redo: bool, report: Report, cancelled:
 
 def _render_all(job: _Job, todo: list[int], report: Report, cancelled: Cancel, counts: _Counts) -> _Counts:
     renderer = Renderer(job.shot, job.tracks, job.plate.color)
+    for problem in (problem for identity in renderer.identities for problem in identity.unusable):
+        report(Notice(problem.code, readable(str(problem))))
     left = dict.fromkeys(todo)
     halt: FaceplateError | None = None
     outcomes = flow(

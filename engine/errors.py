@@ -70,6 +70,10 @@ class ColorError(FaceplateError):
     code = "color"
 
 
+class UnknownColorspace(ColorError, UsageError):
+    """The person asked for a colour space that is not there, or is not for pictures; exit status 2."""
+
+
 class OutputError(FaceplateError):
     """A frame cannot be written; nothing with its final name was left behind."""
 

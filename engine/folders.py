@@ -1,4 +1,4 @@
-"""Makes the folders that results go to."""
+"""Looks for folders, and makes those that results go to."""
 
 from pathlib import Path
 
@@ -6,11 +6,23 @@ from engine.errors import OutputError, OutputRefused
 from engine.events import readable
 
 
+def is_folder(path: Path) -> bool:
+    """Whether there is such a folder; `Path.is_dir` raises for a name that is too long."""
+    try:
+        return path.is_dir()
+    except OSError:
+        return False
+
+
 def make_folder(folder: Path) -> None:
     """Make the folder and those above it. Raises `OutputRefused` where a file is in the way, else `OutputError`."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
-        raise OutputRefused(f"{readable(folder)} cannot be a folder: a file is in the way.") from error
+        raise OutputRefused(
+            f"{readable(folder)} cannot be a folder: a file is in the way.", "Choose another place."
+        ) from error
     except OSError as error:
-        raise OutputError(f"The folder {readable(folder)} cannot be made: {error.strerror or error}.") from error
+        raise OutputError(
+            f"The folder {readable(folder)} cannot be made: {error.strerror or error}.", "Choose another place."
+        ) from error

@@ -8,6 +8,7 @@ import msgspec
 
 from engine.errors import OutputRefused
 from engine.events import readable
+from engine.folders import is_folder
 from engine.plates.plate import Plate
 
 NUMBER = re.compile(r"%0?(\d*)d|(#+)")
@@ -44,7 +45,7 @@ def find_places(output: str, plate: Plate, identities: Iterable[Path]) -> Places
 def _named(output: str, plate: Plate) -> Places:
     path = Path(output)
     suffix = path.suffix.lower()
-    if output.endswith("/") or path.is_dir() or suffix not in (".exr", *PICTURES, *MOVIES):
+    if output.endswith("/") or is_folder(path) or suffix not in (".exr", *PICTURES, *MOVIES):
         return Places(path, {frame: f"{plate.path(frame).stem}.exr" for frame in plate.frames})
     if suffix != ".exr":
         raise OutputRefused(f"The result is written as OpenEXR, not as {suffix}.", "Give a folder, or name.%04d.exr.")

@@ -7,7 +7,8 @@ from typing import TypeVar
 
 from engine.errors import FaceplateError
 
-# Frames that wait before the edit, and after it. One hides the disk; each costs a frame's memory, twice over with layers.
+# Frames that wait before the edit, and after it. One hides the disk; each costs a frame's memory, and twice that with
+# layers.
 DEPTH = 1
 
 Item = TypeVar("Item")

@@ -18,11 +18,14 @@ from msgspec import inspect
 from msgspec.structs import FieldInfo, fields
 
 from engine import toml_file
-from engine.errors import OutputError, RecipeError
+from engine.errors import OutputError, OutputRefused, RecipeError
 from engine.events import readable
+from engine.folders import make_folder
+from engine.provenance import consent
 from engine.shot import Replace, Shot
 
 LIKE = "like:"
+SUFFIX = ".toml"
 
 
 class Setting(NamedTuple):
@@ -56,9 +59,13 @@ def load(path: Path) -> Shot:
 def save(shot: Shot, path: Path) -> None:
     """Write a recipe with every setting and its comment. What lies in the recipe's folder is named from there.
 
-    Raises `RecipeError` where a path is not valid text, `OutputError` where the file cannot be written.
+    Raises `RecipeError` where a path is not valid text, `OutputRefused` for a file that is no recipe, `OutputError`
+    where it cannot be written.
     """
     folder = path.absolute().parent
+    if path.suffix != SUFFIX or path.name == consent.NAME:
+        raise OutputRefused(f"{readable(path.name)} is not the name of a recipe.", f"A recipe ends in {SUFFIX}.")
+    make_folder(folder)
 
     def from_folder(text: str) -> str:
         absolute = Path(text).absolute()
@@ -71,7 +78,9 @@ def save(shot: Shot, path: Path) -> None:
             "A recipe cannot hold a path that is not UTF-8.", "Rename the folder, or reach it through a link."
         ) from error
     except OSError as error:
-        raise OutputError(f"The recipe {readable(path)} cannot be written: {error.strerror or error}.") from error
+        raise OutputError(
+            f"The recipe {readable(path)} cannot be written: {error.strerror or error}.", "Choose another place."
+        ) from error
 
 
 def parse(plain: dict[str, Any]) -> Shot:
@@ -188,6 +197,8 @@ def _check(plain: dict[str, Any], struct: type, section: str) -> None:
     known = {field.name: field for field in fields(struct)}
     for key, value in plain.items():
         if key not in known:
+            if isinstance(value, dict) and (near := difflib.get_close_matches(key, known, n=1)):
+                raise RecipeError(f"There is no section `{readable(key)}`.", f"Did you mean `{near[0]}`?")
             raise _unknown(section + key)
         field = known[key]
         inner = _section(field.type)
@@ -208,6 +219,9 @@ def _check(plain: dict[str, Any], struct: type, section: str) -> None:
 def _check_value(value: Any, setting: Setting) -> None:
     try:
         msgspec.convert(value, setting.annotation)
+        if isinstance(value, str) and "\0" in value:
+            # No path may hold it, and the system's calls say so each in its own way.
+            raise msgspec.ValidationError
     except msgspec.ValidationError as error:
         raise RecipeError(
             f"`{setting.name}` cannot be {readable(repr(value))[:100]}: expected {setting.expects}.",

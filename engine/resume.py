@@ -1,7 +1,7 @@
 """What the header of a frame says was done to it, and by it whether a frame is done already.
 
-A frame is done when a file with its final name exists, is not older than its plate frame, and says that it was made
-from the same recipe, the same tracks, the same pictures of the same persons, by the same version.
+A frame is done when a file with its final name is there whole, is not older than its plate frame, and says that it was
+made from the same recipe, the same tracks, the same pictures of the same persons, by the same version.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from engine.errors import FaceplateError, IdentityError
 from engine.events import readable
 from engine.faces.tracks import Tracks
 from engine.plates.exr import read_exr_header
+from engine.plates.layout import check_chunks, read_layout
 from engine.plates.plate import Plate
 from engine.provenance.consent import Consent
 from engine.shot import Shot, digest, portable
@@ -57,7 +58,11 @@ class Marks:
         try:
             if path.stat().st_mtime_ns < source.stat().st_mtime_ns:
                 return False
-            return read_exr_header(path).attributes.get(DIGEST) == self.digest
+            if read_exr_header(path).attributes.get(DIGEST) != self.digest:
+                return False
+            # A copy that was cut off still has its header.
+            check_chunks(path, read_layout(path))
+            return True
         except (OSError, FaceplateError):
             return False
 

@@ -11,7 +11,7 @@ from pathlib import Path
 import msgspec
 
 from engine import __version__
-from engine.errors import FrameMissing, NoFace, TracksError
+from engine.errors import FrameMissing, NoFace, OutputRefused, TracksError
 from engine.events import Notice, Report, readable
 from engine.faces.tracks import Tracks
 from engine.folders import make_folder
@@ -20,6 +20,7 @@ from engine.shot import Shot
 from engine.solve import solve
 
 KEPT = ".faceplate"
+SUFFIX = ".tracks"
 
 
 def find_tracks(shot: Shot, plate: Plate, output: Path, report: Report, cancelled: Callable[[], bool]) -> Tracks:
@@ -29,11 +30,14 @@ def find_tracks(shot: Shot, plate: Plate, output: Path, report: Report, cancelle
     face in the whole shot, `Cancelled`, and what `solve` raises.
     """
     path = Path(shot.tracks) if shot.tracks else _kept(shot, plate, output)
-    tracks = _loaded(path, report, needed=bool(shot.tracks)) if path.exists() else None
-    if tracks is None:
-        return solve_to(path, shot, plate, report, cancelled)
-    _check(tracks, plate, path)
-    return _with_faces(tracks)
+    tracks = _loaded(path, plate, report, needed=bool(shot.tracks)) if _is_there(path) else None
+    return solve_to(path, shot, plate, report, cancelled) if tracks is None else _with_faces(tracks)
+
+
+def check_name(path: Path) -> None:
+    """Raise `OutputRefused` for a place of tracks that could be that of a frame or of a recipe."""
+    if path.suffix != SUFFIX:
+        raise OutputRefused(f"A tracks file ends in {SUFFIX}.", f"Write {readable(path.stem)}{SUFFIX}.")
 
 
 def solve_to(path: Path, shot: Shot, plate: Plate, report: Report, cancelled: Callable[[], bool]) -> Tracks:
@@ -44,9 +48,20 @@ def solve_to(path: Path, shot: Shot, plate: Plate, report: Report, cancelled: Ca
     return _with_faces(tracks)
 
 
-def _loaded(path: Path, report: Report, needed: bool) -> Tracks | None:
+def _is_there(path: Path) -> bool:
     try:
-        return Tracks.load(path)
+        return path.exists()
+    except OSError as error:
+        raise TracksError(
+            f"{readable(path)} cannot be read: {error.strerror or error}.", "Name another file."
+        ) from error
+
+
+def _loaded(path: Path, plate: Plate, report: Report, needed: bool) -> Tracks | None:
+    try:
+        tracks = Tracks.load(path)
+        _check(tracks, plate, path)
+        return tracks
     except TracksError as error:
         if needed:
             raise

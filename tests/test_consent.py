@@ -71,9 +71,21 @@ def test_a_record_that_says_something_else_is_refused(tmp_path: Path, content: s
 
 
 def test_a_missing_record_is_refused(tmp_path: Path):
-    for folder in (tmp_path, tmp_path / "none"):
-        with pytest.raises(ConsentError, match="no consent record"):
+    for folder, missing in ((tmp_path, "no consent record"), (tmp_path / "none", "no identity folder")):
+        with pytest.raises(ConsentError, match=missing):
             read_consent(folder)
+    with pytest.raises(ConsentError, match="no identity folder"):
+        read_consent(tmp_path / ("long" * 100))
+
+
+def test_a_record_that_is_there_is_to_be_replaced(tmp_path: Path):
+    with pytest.raises(ConsentError) as caught:
+        read_consent(tmp_path)
+    assert "--replace" not in caught.value.remedy
+    (tmp_path / "consent.toml").touch()
+    with pytest.raises(ConsentError) as caught:
+        read_consent(tmp_path)
+    assert "--replace" in caught.value.remedy
 
 
 @pytest.mark.parametrize("kind", ["folder", "pipe", "dangling link", "device"])

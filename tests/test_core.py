@@ -174,7 +174,45 @@ def test_a_second_run_skips_what_is_done(whole: tuple[Path, Record], work: Path)
     assert (finished.done, finished.skipped) == (1, 2)
     assert [event.frame for event in report.of(FrameSkipped)] == [1001, 1003]
     assert core.run(shot, Record(), frames="1003", redo=True).done == 1
+    # A copy that was cut off still has its header.
+    last = work / "out/sh.1003.exr"
+    last.write_bytes(last.read_bytes()[: last.stat().st_size // 2])
+    assert core.run(shot, Record()).done == 1
     assert bytes_of(work / "out") == bytes_of(whole[0])
+
+
+def test_pictures_that_cannot_be_used_are_named(work: Path):
+    (work / "grace/broken.jpg").write_bytes(b"hello")
+    report = Record()
+    assert core.run(shot_of(work), report, frames="1001").done == 1
+    assert any("broken.jpg" in event.message for event in report.of(Notice))
+
+
+def test_nothing_is_solved_for_a_person_without_a_picture(work: Path):
+    (work / "grace/grace_hopper.jpg").unlink()
+    report = Record()
+    with pytest.raises(IdentityError):
+        core.run(msgspec.structs.replace(shot_of(work), tracks=""), report)
+    assert not report and not (work / "out").exists()
+
+
+def test_what_killed_runs_left_is_removed(work: Path):
+    (work / "out").mkdir()
+    old, young, other = (work / "out" / f".{name}.part" for name in ("sh.1001.exr.1", "sh.1002.exr.2", "other.exr.3"))
+    for path in (old, young, other):
+        path.touch()
+    for path in (old, other):
+        os.utime(path, (1e9, 1e9))
+    core.run(shot_of(work), Record(), frames="1001")
+    assert not old.exists() and young.exists() and other.exists()
+
+
+def test_a_frame_of_another_size_fails_alone(work: Path):
+    write_frame(work / "plate/sh.1002.exr", np.zeros((100, 100, 3)))
+    report = Record()
+    assert core.run(shot_of(work), report).done == 2
+    [failed] = report.of(FrameFailed)
+    assert failed.frame == 1002 and "100×100" in failed.message
 
 
 def test_what_decides_the_pixels_is_what_is_done_again(whole: tuple[Path, Record], work: Path):
@@ -376,6 +414,10 @@ def test_tracks_are_kept_beside_the_output(work: Path, originals: Path):
     kept.write_bytes(b"\x81")
     report = found()
     assert report.of(Progress) and any(event.code == "tracks" for event in report.of(Notice))
+    # Those of another plate may lie there as well.
+    other = core.Tracks.load(originals / "sh.tracks")
+    msgspec.structs.replace(other, plate="other").save(kept)
+    assert found().of(Progress)
     os.utime(work / "plate/sh.1003.exr")
     assert found().of(Progress)
 

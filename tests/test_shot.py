@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from engine import recipe
-from engine.errors import RecipeError
+from engine.errors import OutputRefused, RecipeError
 from engine.shot import Matte, Mesh, Output, Plate, Replace, Shot, View, digest, portable
 
 PERSON = Replace(identity="/people/anna", face="like:/photos/anna.png")
@@ -46,7 +46,7 @@ def test_every_default_is_in_its_own_range():
     shape=st.floats(0, 1),
     exposure=st.one_of(st.just("auto"), st.floats(1e-6, 1e6)),
     grow=st.floats(-0.2, 0.2),
-    path=st.text(st.characters(exclude_categories=["Cs"]), max_size=40),
+    path=st.text(st.characters(exclude_categories=["Cs"], exclude_characters="\0"), max_size=40),
 )
 def test_any_valid_recipe_survives_its_text(shape: float, exposure: float, grow: float, path: str):
     shot = Shot(mesh=Mesh(shape=shape), view=View(exposure=exposure), matte=Matte(grow=grow), plate=Plate(path=path))
@@ -122,11 +122,13 @@ def test_the_last_of_two_settings_wins():
     ("text", "part"),
     [
         ("[mesh]\nshpe = 1", "Did you mean `mesh.shape`?"),
-        ("[msh]\nshape = 1", "no setting `msh`"),
+        ("[msh]\nshape = 1", "Did you mean `mesh`?"),
         ("mesh = 1", "[mesh]"),
         ("[replace]\nidentity = 'x'", "[[replace]]"),
         ("replace = [1]", "[[replace]]"),
         ("[plate]\npath = 1", "expected text"),
+        ('[plate]\npath = "a\\u0000"', "expected text"),
+        ('[[replace]]\nface = "like:\\u0000"', "like:PHOTO"),
         ("[plate]\npath = 1979-05-27", "expected text"),
         ("seed = ", "not TOML"),
         ("a = 1\na = 2", "not TOML"),
@@ -180,6 +182,19 @@ def test_a_saved_recipe_moves_with_its_folder(tmp_path: Path, monkeypatch: pytes
     assert loaded.plate.path == str(second / "in.%04d.exr") and loaded.output.path == str(second / "out")
     assert loaded.replace[0].identity == str(tmp_path) and loaded.tracks == ""
     assert digest(loaded) == digest(shot)
+
+
+@pytest.mark.parametrize("name", ["sh.1001.exr", "consent.toml", "folder"])
+def test_a_recipe_never_replaces_another_kind_of_file(tmp_path: Path, name: str):
+    (tmp_path / name).write_bytes(b"precious")
+    with pytest.raises(OutputRefused):
+        recipe.save(FULL, tmp_path / name)
+    assert (tmp_path / name).read_bytes() == b"precious" and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_recipe_makes_its_folder(tmp_path: Path):
+    recipe.save(FULL, tmp_path / "new/shots/a.toml")
+    assert (tmp_path / "new/shots/a.toml").is_file()
 
 
 def test_a_recipe_with_a_path_that_is_not_utf8_is_refused(tmp_path: Path):

@@ -72,7 +72,7 @@ def _ask(name: str, current: Session) -> str:
 
 
 def _answer(name: str, text: str) -> str:
-    """The text, if the entry may hold it and it does not lie in the past; else an error after which typer asks again."""
+    """The text, if the entry may hold it and is not over already; else an error after which typer asks again."""
     from engine.provenance.consent import day, problem
 
     wrong = problem(name, text)

@@ -8,8 +8,6 @@ import typer
 from engine.cli.options import Colorspace, DetectSize, Json, PlateArgument, Settings, assignments
 from engine.cli.session import session
 
-SUFFIX = ".tracks"
-
 
 def solve(
     plate: PlateArgument,
@@ -23,11 +21,8 @@ def solve(
     """Find and follow the faces in PLATE, and keep their tracks in a file."""
     with session(json) as current:
         from engine import recipe
-        from engine.errors import OutputRefused
         from engine.shot import Plate, Shot
 
-        if output.suffix != SUFFIX:
-            raise OutputRefused("A tracks file ends in .tracks.", f"Write -o {output.stem}{SUFFIX}.")
         shot = Shot(plate=Plate(path=plate, frames=frames, colorspace=colorspace))
         shot = recipe.with_settings(shot, assignments(settings, solve__detect_size=detect_size))
         from engine import core

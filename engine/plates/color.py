@@ -15,7 +15,7 @@ import numpy as np
 import PyOpenColorIO
 from numpy.typing import NDArray
 
-from engine.errors import ColorError
+from engine.errors import ColorError, UnknownColorspace
 
 # The module has no type information.
 ocio: Any = PyOpenColorIO
@@ -125,15 +125,16 @@ def from_chromaticities(chromaticities: Sequence[float], known_by: KnownBy = "ch
 
 def named_color(name: str, known_by: KnownBy = "option") -> PlateColor:
     """The colour space of that name or alias in $OCIO or the built-in configurations. Raises ColorError."""
+    refused = UnknownColorspace if known_by == "option" else ColorError
     wanted = _SHORT_NAMES.get(name.strip().lower(), name.strip())
     for config in _configs():
         space = config.getColorSpace(wanted) if _is_text(wanted) else None
         if space is not None:
             break
     else:
-        raise ColorError(f"There is no colour space {name.strip()!a}.", _nearest(wanted))
+        raise refused(f"There is no colour space {name.strip()!a}.", _nearest(wanted))
     if space.isData():
-        raise ColorError(f"The colour space {space.getName()} is for data, not for pictures.", "Name the plate's own.")
+        raise refused(f"The colour space {space.getName()} is for data, not for pictures.", "Name the plate's own.")
     return _from_space(config, space, known_by)
 
 
@@ -195,6 +196,8 @@ def _nearest(name: str) -> str:
     names: dict[str, str] = {}
     for config in _configs():
         for space in config.getColorSpaces():
+            if space.isData():
+                continue
             for alias in (space.getName(), *space.getAliases()):
                 names.setdefault(alias.lower(), space.getName())
     near = difflib.get_close_matches(name.lower(), names, n=8, cutoff=0.5)

@@ -3,7 +3,7 @@
 import os
 from pathlib import Path
 
-from engine.errors import FrameMissing, FrameUnreadable, PlateError
+from engine.errors import FrameMissing, FrameUnreadable, PlateError, PlateUnsupported
 from engine.plates.color import PlateColor, plate_color
 from engine.plates.exr import read_exr, read_exr_header
 from engine.plates.frame import Frame, Header
@@ -50,16 +50,23 @@ class Plate:
     def read(self, frame: int, picture_only: bool = False) -> Frame:
         """Read a frame; with `picture_only` just its picture and alpha, which cannot be written again.
 
-        Raises FrameMissing, FrameUnreadable (cut off, damaged, not what its name says) or PlateUnsupported.
+        Raises FrameMissing, FrameUnreadable (cut off, damaged, not what its name says), or PlateUnsupported, also for
+        a frame of another size than the rest.
         """
         path = self.path(frame)
         if not path.exists():
             raise FrameMissing(
                 f"Frame {frame} does not exist: {shown(path)}.", "Render it, or leave it out of the range."
             )
-        if path.suffix.lower() == EXR_SUFFIX:
-            return read_exr(path, frame, self.color, picture_only)
-        return read_still(path, frame, self.color)
+        exr = path.suffix.lower() == EXR_SUFFIX
+        read = read_exr(path, frame, self.color, picture_only) if exr else read_still(path, frame, self.color)
+        own, shot = read.display_window, self.info.display_window
+        if own != shot:
+            raise PlateUnsupported(
+                f"{shown(path)} is {own.width}×{own.height}, and the plate is {shot.width}×{shot.height}.",
+                "Render the frame again in the plate's size.",
+            )
+        return read
 
 
 def _read_header(path: Path) -> Header:

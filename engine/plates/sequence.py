@@ -119,7 +119,9 @@ def _by_pattern(path: Path, asked: frozenset[int] | None) -> FrameSequence:
         parsed = FileSequence(path.name, pad_style=style)
     except ValueError as error:
         raise UsageError(f"The pattern {shown(path)} cannot be understood.", "Write it like shot.%04d.exr.") from error
-    if not parsed.padding() or "%" in parsed.basename() + parsed.extension():
+    # fileseq also takes a file's own number for a range.
+    plain = not any(mark in path.name for mark in "%#@")
+    if plain or not parsed.padding() or "%" in parsed.basename() + parsed.extension():
         raise PlateNotFound(f"There is no file {shown(path)}{_instead(path.parent)}.", "Check the name.")
     _check_suffix(path)
     files = _matching(path.parent, parsed.basename(), parsed.zfill(), parsed.extension())

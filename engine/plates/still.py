@@ -92,7 +92,8 @@ def read_still(path: Path, number: int, color: PlateColor) -> Frame:
 def _open(path: Path) -> OpenImageIO.ImageInput:
     if not is_utf8(path):
         raise PlateUnsupported(
-            f"{shown(path)} has a name that is not UTF-8, which only EXR frames may have.", "Rename the file."
+            f"The path {shown(path)} is not UTF-8, which only that of an EXR frame may be.",
+            "Rename it, or reach it through a link.",
         )
     if not path.is_file():
         raise FrameUnreadable(

@@ -2,6 +2,9 @@
 
 import errno
 import os
+import secrets
+import time
+from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +18,9 @@ from engine.plates.naming import EXR_SUFFIX, shown
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What the OpenEXR module raises for a header or channels that it will not write.
 _FOREIGN = (RuntimeError, ValueError, TypeError, MemoryError)
+_UNFINISHED = ".part"
+# Seconds; no frame takes that long to write.
+_LEFT_OVER = 3600.0
 _BIT_TYPES = {2: np.uint16, 4: np.uint32}
 
 
@@ -32,7 +38,8 @@ def write_frame(frame: Frame, path: Path, compression: str = "same") -> None:
         raise OutputRefused(f"{shown(path)} is not an EXR file.", "Frames are written as .exr.")
     if _same_file(frame.path, path):
         raise OutputRefused(f"{shown(path)} is the plate itself.", "Write to another folder or name.")
-    temporary = path.with_name(f".{path.name}.{os.getpid()}.part")
+    # Machines of a farm that share a folder may well share a process number.
+    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_UNFINISHED}")
     try:
         _write_synced(frame, temporary, compression)
         prove(frame, temporary, path)
@@ -41,6 +48,22 @@ def write_frame(frame: Frame, path: Path, compression: str = "same") -> None:
         raise _mapped(error, path) from error
     finally:
         _remove(temporary)
+
+
+def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
+    """Remove what killed runs left of the frames with these names: unfinished files that nobody wrote to for an hour.
+
+    Younger ones may belong to another run, here or on another machine. What cannot be removed stays.
+    """
+    wanted = {f".{name}" for name in names}
+    try:
+        for path in folder.iterdir():
+            own = path.name.endswith(_UNFINISHED) and path.stem.rpartition(".")[0] in wanted
+            if own and time.time() - path.stat().st_mtime > _LEFT_OVER:
+                path.unlink()
+    except OSError:
+        # Another run was faster, or the folder is read-only; whoever writes there says so.
+        return
 
 
 def prove(frame: Frame, written: Path, path: Path) -> None:

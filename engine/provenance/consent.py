@@ -4,6 +4,7 @@ Each identity folder holds a `consent.toml`. Nothing is rendered with a face who
 or does not cover today.
 """
 
+import os
 from datetime import date, datetime
 from pathlib import Path
 from typing import Annotated, Any
@@ -15,6 +16,7 @@ from msgspec import Meta
 from engine import toml_file
 from engine.errors import ConsentError
 from engine.events import readable
+from engine.folders import is_folder
 
 NAME = "consent.toml"
 LONGEST = 500
@@ -34,6 +36,11 @@ class Consent(msgspec.Struct, frozen=True, kw_only=True):
 def read_consent(folder: Path) -> Consent:
     """The record of an identity folder, whether or not it covers today. Raises `ConsentError`."""
     path = folder / NAME
+    if not is_folder(folder):
+        raise ConsentError(
+            f"There is no identity folder {readable(folder)}.",
+            "Make it, with pictures of one person and their consent.",
+        )
     try:
         plain = toml_file.read(path)
     except FileNotFoundError as error:
@@ -82,7 +89,9 @@ def write_consent(folder: Path, consent: Consent) -> Path:
     try:
         toml_file.write(path, document.as_string())
     except OSError as error:
-        raise ConsentError(f"{readable(path)} cannot be written: {error.strerror or error}.") from error
+        raise ConsentError(
+            f"{readable(path)} cannot be written: {error.strerror or error}.", "Check the disk and its permissions."
+        ) from error
     except UnicodeEncodeError as error:
         raise ConsentError(f"{readable(path)} cannot be written: an entry is not valid text.") from error
     return path
@@ -115,4 +124,5 @@ def day(value: object) -> date | None:
 
 
 def _refused(folder: Path, message: str) -> ConsentError:
-    return ConsentError(message, f"Make the record with `faceplate identity init {readable(folder)}`.")
+    again = " --replace" if os.path.lexists(folder / NAME) else ""
+    return ConsentError(message, f"Make the record with `faceplate identity init {readable(folder)}{again}`.")

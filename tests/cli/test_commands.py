@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import resource
+import signal
 import subprocess
 import sys
 from collections.abc import Callable
@@ -71,6 +72,7 @@ def test_version(faceplate: Command):
         ("swap", "a", "b", "-o", "c", "--layers", "patch,beauty"),
         ("swap", "a", "b", "-o", "c", "--detect-size", "3"),
         ("solve", "a", "-o", "a.1001.exr"),
+        ("swap", "a", "b", "-o", "c", "--save-shot", "a.1001.exr"),
         ("render", "none.toml"),
         ("demo", "--frames", "0"),
     ],
@@ -110,6 +112,33 @@ def test_info_of_a_plate(faceplate: Command, tmp_path: Path):
     assert found["missing"] == "1002" and found["channels"]["Z"] == "float"
 
 
+def test_what_a_library_prints_is_kept_out_of_standard_output(faceplate: Command, tmp_path: Path):
+    plate = write_exr(tmp_path / "a.exr")
+    data = bytearray(plate.read_bytes())
+    # Within the packed pixels: the library finds out only as it unpacks them, and prints a warning.
+    data[-40:] = bytes(40)
+    plate.write_bytes(data)
+    faceplate("identity", "init", "anna", *RECORD)
+    (tmp_path / "anna/a.png").touch()
+    done = faceplate("swap", plate, "anna", "-o", "out", "--json")
+    assert done.returncode == 1 and "Warning" in done.stderr
+    events = [json.loads(text) for text in done.stdout.splitlines()]
+    assert events[0]["type"] == "started" and events[-1]["code"] == "frame-unreadable"
+    done = faceplate("swap", plate, "anna", "-o", "out", preexec_fn=lambda: os.close(1))
+    assert done.returncode == 1 and "pixels are damaged" in done.stderr
+
+
+def test_standard_output_goes_where_it_is_sent_beside_a_terminal(tmp_path: Path, environment: dict[str, str]):
+    plate = write_exr(tmp_path / "a.exr")
+    ours, theirs = pty.openpty()
+    with (tmp_path / "out").open("wb") as out:
+        command = [sys.executable, "-m", "engine.cli", "info", plate]
+        subprocess.run(command, stdin=theirs, stdout=out, stderr=theirs, env=environment, timeout=60, check=True)
+    os.close(ours)
+    os.close(theirs)
+    assert "12×8" in (tmp_path / "out").read_text(encoding="utf-8")
+
+
 @pytest.mark.parametrize("content", [b"", b"hello\n", b"\x76\x2f\x31\x01", os.urandom(100)])
 def test_info_of_what_is_no_plate(faceplate: Command, tmp_path: Path, content: bytes):
     (tmp_path / "a.exr").write_bytes(content)
@@ -142,6 +171,23 @@ def test_standard_output_that_is_full_closed_or_gone(faceplate: Command, argumen
     assert done.returncode in (0, 2) and done.stderr == ""
 
 
+def test_no_file_takes_the_place_of_a_closed_stream(environment: dict[str, str]):
+    code = """
+import os, sys
+from engine.cli.main import main
+sys.argv = ["faceplate", "--version"]
+try:
+    main()
+finally:
+    print(os.open("/", os.O_RDONLY) > 2)
+"""
+    command = [sys.executable, "-c", code]
+    done = subprocess.run(
+        command, env=environment, stdout=subprocess.PIPE, preexec_fn=lambda: os.close(2), timeout=60, check=True
+    )
+    assert done.stdout.endswith(b"True\n")
+
+
 def test_identity_init_from_options(faceplate: Command, tmp_path: Path):
     done = faceplate("identity", "init", "anna", *RECORD, "--contact", "anna@example.com")
     assert done.returncode == 0 and "no picture" in done.stderr
@@ -167,6 +213,42 @@ def test_identity_init_asks_on_a_terminal(tmp_path: Path, environment: dict[str,
     os.close(ours)
     os.close(theirs)
     assert read_consent(tmp_path / "anna").person == "Anna"
+
+
+def test_identity_init_asks_again_for_what_cannot_be(faceplate: Command, tmp_path: Path):
+    answers = "soon\n2001-01-01\n2999-01-01\n"
+    done = faceplate("identity", "init", "anna", *RECORD[:-2], input=answers)
+    assert done.returncode == 0 and "must be a date" in done.stderr and "is over already" in done.stderr
+    assert read_consent(tmp_path / "anna").until == date(2999, 1, 1)
+
+
+def test_ctrl_c_ends_a_question_at_once(tmp_path: Path, environment: dict[str, str]):
+    command = [sys.executable, "-m", "engine.cli", "identity", "init", "anna"]
+    with subprocess.Popen(
+        command, cwd=tmp_path, env=environment, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.PIPE
+    ) as process:
+        assert process.stderr is not None and process.stderr.read(5) == b"Whose"
+        process.send_signal(signal.SIGINT)
+        # Standard input stays open: its end would be an answer as well.
+        process.wait(timeout=60)
+        rest = process.stderr.read()
+    assert process.returncode == 130 and b"Stopped" in rest and b"Traceback" not in rest
+    assert not list((tmp_path / "anna").iterdir())
+
+
+def test_ctrl_c_before_a_command_has_begun(tmp_path: Path, environment: dict[str, str]):
+    code = """
+import os, signal, sys
+class Finder:
+    def find_spec(self, name, path=None, target=None):
+        if name == "typer":
+            os.kill(os.getpid(), signal.SIGINT)
+sys.meta_path.insert(0, Finder())
+from engine.cli.__main__ import main
+main()
+"""
+    done = subprocess.run([sys.executable, "-c", code], env=environment, capture_output=True, timeout=60, check=False)
+    assert done.returncode == -signal.SIGINT and done.stderr == b""
 
 
 @pytest.mark.parametrize("closed", [False, True])

@@ -29,11 +29,11 @@ JOB: list[Event] = [
 ]
 
 
-def test_every_event_is_one_line_of_json(capsysbinary: pytest.CaptureFixture[bytes]):
+def test_every_event_is_one_line_of_json(capfdbinary: pytest.CaptureFixture[bytes]):
     with JsonLines() as display:
         for event in JOB:
             display.show(event)
-    lines = [json.loads(text) for text in capsysbinary.readouterr().out.splitlines()]
+    lines = [json.loads(text) for text in capfdbinary.readouterr().out.splitlines()]
     assert [one["type"] for one in lines] == [
         "started", "notice", "progress", "frame-done", "frame-skipped",
         "frame-failed", "frame-failed", "frame-failed", "frame-failed", "finished",
@@ -41,16 +41,16 @@ def test_every_event_is_one_line_of_json(capsysbinary: pytest.CaptureFixture[byt
     assert lines[3]["milliseconds"] == {"read": 1.0} and lines[5]["remedy"] == "Make room."
 
 
-def test_json_of_a_name_that_is_not_utf8(capsysbinary: pytest.CaptureFixture[bytes]):
+def test_json_of_a_name_that_is_not_utf8(capfdbinary: pytest.CaptureFixture[bytes]):
     JsonLines().show(FrameSkipped(1, "/out/\udcff.exr", "done"))
-    assert json.loads(capsysbinary.readouterr().out)["path"] == "/out/\\xff.exr"
+    assert json.loads(capfdbinary.readouterr().out)["path"] == "/out/\\xff.exr"
 
 
-def test_people_see_failures_once_and_a_summary(capsys: pytest.CaptureFixture[str]):
+def test_people_see_failures_once_and_a_summary(capfd: pytest.CaptureFixture[str]):
     with Terminal() as display:
         for event in JOB:
             display.show(event)
-    seen = capsys.readouterr()
+    seen = capfd.readouterr()
     assert seen.err.splitlines() == [
         "note: The plate has no frames 1003.",
         "frame 1004: The disk is full. Make room.",
@@ -60,11 +60,11 @@ def test_people_see_failures_once_and_a_summary(capsys: pytest.CaptureFixture[st
     assert seen.out == "/out: 1 done, 1 there already, 4 failed, in 2.0 s, 2.00 s each\n"
 
 
-def test_people_see_an_error_and_what_to_do(capsys: pytest.CaptureFixture[str]):
+def test_people_see_an_error_and_what_to_do(capfd: pytest.CaptureFixture[str]):
     Terminal().show(Error("plate", "There is no plate.", "Make one.", False))
-    assert capsys.readouterr().err == "error: There is no plate.\nMake one.\n"
+    assert capfd.readouterr().err == "error: There is no plate.\nMake one.\n"
 
 
-def test_a_line_survives_the_encoding_of_the_terminal(capsys: pytest.CaptureFixture[str]):
+def test_a_line_survives_the_encoding_of_the_terminal(capfd: pytest.CaptureFixture[str]):
     line("a\udcff×")
-    assert capsys.readouterr().out == "a\\udcff×\n"
+    assert capfd.readouterr().out == "a\\udcff×\n"

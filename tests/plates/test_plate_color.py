@@ -6,7 +6,7 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from engine.errors import ColorError
+from engine.errors import ColorError, UnknownColorspace, UsageError
 from engine.geometry import Box
 from engine.plates import Frame, Plate, write_frame
 from engine.plates.color import PRIMARIES, from_chromaticities, named_color, plate_color
@@ -114,11 +114,14 @@ def test_the_profile_of_a_still_counts() -> None:
         ("rec2020", "Linear Rec.2020"),
         ("\udce9", "ACEScg"),
         ("zzzz", "lin_rec709"),
+        # Nearest is Raw, which would be refused as well.
+        ("nonsense", "lin_rec709"),
     ],
 )
 def test_an_unknown_name_is_answered_with_the_nearest(name: str, near: str) -> None:
-    with pytest.raises(ColorError) as raised:
+    with pytest.raises(UnknownColorspace) as raised:
         named_color(name)
+    assert isinstance(raised.value, UsageError)
     assert near in raised.value.remedy
     str(raised.value).encode()
 

@@ -87,6 +87,11 @@ def test_nothing_found_is_an_error_that_helps(shot: Path, pattern: str) -> None:
     assert "nowhere" in str(raised.value) or "sh010.%04d.exr (1001-1003,1006)" in str(raised.value)
 
 
+def test_a_file_that_is_not_there_is_no_pattern(shot: Path) -> None:
+    with pytest.raises(PlateNotFound, match="There is no file"):
+        find_sequence(shot / "sh010.1005.exr")
+
+
 def test_asking_for_frames_that_do_not_exist(shot: Path) -> None:
     with pytest.raises(PlateNotFound, match="1001-1003,1006"):
         find_sequence(shot, "2000-2010")
