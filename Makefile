@@ -49,5 +49,5 @@ $(STAMP): pyproject.toml constraints.txt
 	rm -f $(STAMP); \
 	"$$python" -m venv --clear .venv; \
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
-	    -c constraints.txt -e '.[$(COMPUTE),demo,test,check]'; \
+	    -c constraints.txt -e '.[$(COMPUTE),demo,test,check,models]'; \
 	echo "$(COMPUTE) $$(pwd)" > $(STAMP)
