@@ -21,11 +21,11 @@ from engine.plates.plate import Plate
 from engine.plates.sequence import parse_frames, range_text
 from engine.plates.write import remove_leftovers, write_frame
 from engine.provenance.consent import Consent, check_consent
-from engine.render import Renderer, RenderReport
+from engine.render import Renderer, RenderReport, read_identities
 from engine.resume import Marks
 from engine.shot import Shot
 from engine.solved import check_name, find_tracks, solve_to
-from engine.swappers.references import find_pictures
+from engine.swappers.references import Identity
 
 Cancel = Callable[[], bool]
 
@@ -53,9 +53,8 @@ def run(shot: Shot, report: Report, *, cancelled: Cancel = never, redo: bool = F
         check_name(Path(shot.tracks))
     plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)
     places = find_places(shot.output.path, plate, [Path(entry.identity) for entry in shot.replace])
-    for entry in shot.replace:
-        # A shot is not solved for a person of whom there is no picture.
-        find_pictures(Path(entry.identity))
+    # A shot is not solved for a person of whom there is no usable picture.
+    identities = read_identities(shot)
     wanted = _wanted(plate, shot, frames)
     make_folder(places.folder)
     remove_leftovers(places.folder, places.names.values())
@@ -64,7 +63,7 @@ def run(shot: Shot, report: Report, *, cancelled: Cancel = never, redo: bool = F
     counts = _Counts(failed=len(wanted) - len(present))
     if present:
         tracks = find_tracks(shot, plate, places.folder, report, cancelled)
-        job = _Job(shot, plate, places, tracks, Marks(shot, plate, tracks, consents))
+        job = _Job(shot, plate, places, tracks, identities, Marks(shot, plate, tracks, consents))
         counts = _render(job, present, redo, report, cancelled, counts)
     finished = Finished(counts.done, counts.skipped, counts.failed, time.monotonic() - start)
     report(finished)
@@ -103,6 +102,7 @@ class _Job(NamedTuple):
     plate: Plate
     places: Places
     tracks: Tracks
+    identities: list[Identity]
     marks: Marks
 
 
@@ -151,8 +151,8 @@ def _render(job: _Job, wanted: list[int], redo: bool, report: Report, cancelled:
 
 
 def _render_all(job: _Job, todo: list[int], report: Report, cancelled: Cancel, counts: _Counts) -> _Counts:
-    renderer = Renderer(job.shot, job.tracks, job.plate.color)
-    for problem in (problem for identity in renderer.identities for problem in identity.unusable):
+    renderer = Renderer(job.shot, job.tracks, job.plate.color, job.identities)
+    for problem in (problem for identity in job.identities for problem in identity.unusable):
         report(Notice(problem.code, readable(str(problem))))
     left = dict.fromkeys(todo)
     halt: FaceplateError | None = None

@@ -1,7 +1,7 @@
 """Pass 2: replace the faces of one frame. Needs that frame and the tracks, and nothing of any other frame."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -85,12 +85,17 @@ class _Placed(NamedTuple):
 class Renderer:
     """Renders frames of one shot. Reading the identities happens here, once; `render` may run in several threads."""
 
-    def __init__(self, shot: Shot, tracks: Tracks, color: PlateColor) -> None:
-        """Raises IdentityError for an identity that cannot be used and NoFace for a face that is not in the shot."""
+    def __init__(
+        self, shot: Shot, tracks: Tracks, color: PlateColor, identities: Sequence[Identity] | None = None
+    ) -> None:
+        """`identities` are those of `read_identities(shot)`, if they have been read already.
+
+        Raises IdentityError for an identity that cannot be used and NoFace for a face that is not in the shot.
+        """
         exposure = tracks.exposure if shot.view.exposure == "auto" else shot.view.exposure
         self._shot = shot
         self._view = make_view(color.plate_to_rec709, exposure, shot.view.knee, shot.view.white)
-        self.identities = [load_identity(Path(entry.identity)) for entry in shot.replace]
+        self.identities = read_identities(shot) if identities is None else identities
         self._jobs = [
             _Job(swapper, track)
             for entry, identity in zip(shot.replace, self.identities, strict=True)
@@ -189,6 +194,11 @@ class Renderer:
         # The plate's own grain shows through by 1 − matte; the composite multiplies by the matte. Variances add.
         share = np.minimum(np.sqrt((2.0 - placed.matte) / np.maximum(placed.matte, 1e-3)), MOST_GRAIN)
         return noise * (np.float32(amount) * share)[..., None]
+
+
+def read_identities(shot: Shot) -> list[Identity]:
+    """The people of a recipe, in its order. Raises IdentityError for one that cannot be used."""
+    return [load_identity(Path(entry.identity)) for entry in shot.replace]
 
 
 def _make_swapper(identity: Identity, shot: Shot) -> Swapper:

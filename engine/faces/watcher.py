@@ -127,7 +127,9 @@ def _resized(frame: Frame, box: Box, width: int, height: int) -> Float32:
     """The picture inside `box`, plate-linear, averaged down (or enlarged linearly) to (height, width, 3)."""
     picture = frame.rgb(box)
     # One NaN would spread over all the pixels that it is averaged with; looking for one costs less than replacing all.
-    if not np.isfinite(picture.sum()):
+    with np.errstate(invalid="ignore", over="ignore"):
+        broken = not np.isfinite(picture.sum())
+    if broken:
         np.nan_to_num(picture, copy=False, nan=0.0, posinf=HALF_MAX, neginf=0.0)
     if (width, height) == (box.width, box.height):
         return picture

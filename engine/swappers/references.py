@@ -234,7 +234,8 @@ def find_pictures(folder: Path) -> list[Path]:
         )
     pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file())
     if not pictures:
-        raise IdentityError(f"There is no picture in the identity folder {folder}.", f"Known: {', '.join(PICTURES)}.")
+        kinds = ", ".join(PICTURES)
+        raise IdentityError(f"There is no picture in the identity folder {folder}.", f"Put one there, of {kinds}.")
     return pictures
 
 
