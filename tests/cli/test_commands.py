@@ -11,9 +11,11 @@ from collections.abc import Callable
 from datetime import date
 from pathlib import Path
 
+import cv2
 import numpy as np
 import OpenEXR
 import pytest
+import skimage.data
 
 from engine import __version__, recipe
 from engine.provenance.consent import read_consent
@@ -119,7 +121,7 @@ def test_what_a_library_prints_is_kept_out_of_standard_output(faceplate: Command
     data[-40:] = bytes(40)
     plate.write_bytes(data)
     faceplate("identity", "init", "anna", *RECORD)
-    (tmp_path / "anna/a.png").touch()
+    cv2.imwrite(str(tmp_path / "anna/a.png"), skimage.data.astronaut()[..., ::-1])
     done = faceplate("swap", plate, "anna", "-o", "out", "--json")
     assert done.returncode == 1 and "Warning" in done.stderr
     events = [json.loads(text) for text in done.stdout.splitlines()]
