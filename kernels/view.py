@@ -9,11 +9,15 @@ Sources: the sRGB curve is IEC 61966-2-1; the shoulder is Reinhard's extended op
 Reproduction for Digital Images", 2002), started at the knee so that everything below it stays linear.
 """
 
+import math
 from typing import NamedTuple
 
 import numpy as np
 from numba import float32, njit, prange
 from numpy.typing import ArrayLike, NDArray
+
+from kernels.elementary import power
+from kernels.launch import empty, run
 
 Float32 = NDArray[np.float32]
 
@@ -47,16 +51,16 @@ def make_view(
 
 def view(linear: Float32, model_view: ModelView, out: Float32 | None = None) -> Float32:
     """Model view [0, 1] of scene-linear pixels (h, w, 3). Negatives clip to 0, values over white to 1, NaN gives 0."""
-    out = np.empty(linear.shape, np.float32) if out is None else out
-    _view(linear, model_view.to_view, np.float32(model_view.knee), np.float32(model_view.white), out)
-    return out
+    result = empty(linear, linear.shape) if out is None else out
+    run(_view, linear.shape[:2], linear, *parameters(model_view.to_view, model_view), result)
+    return result
 
 
 def unview(seen: Float32, model_view: ModelView, out: Float32 | None = None) -> Float32:
     """Scene-linear plate pixels (h, w, 3) of a model view [0, 1]; the exact inverse of `view` inside its range."""
-    out = np.empty(seen.shape, np.float32) if out is None else out
-    _unview(seen, model_view.from_view, np.float32(model_view.knee), np.float32(model_view.white), out)
-    return out
+    result = empty(seen, seen.shape) if out is None else out
+    run(_unview, seen.shape[:2], seen, *parameters(model_view.from_view, model_view), result)
+    return result
 
 
 def exposed(seen: Float32, model_view: ModelView, out: Float32 | None = None) -> Float32:
@@ -69,78 +73,110 @@ def seen_of_exposed(linear: Float32, model_view: ModelView, out: Float32 | None 
     return view(linear, model_view._replace(to_view=np.eye(3, dtype=np.float32)), out)
 
 
+def flat(matrix: ArrayLike) -> tuple[np.float32, ...]:
+    """A matrix row by row as scalars, which is how loops and CUDA kernels take it."""
+    return tuple(np.asarray(matrix, np.float32).ravel())
+
+
+def parameters(matrix: Float32, model_view: ModelView) -> tuple[tuple[np.float32, ...], np.float32, np.float32]:
+    """A (3, 3) matrix and a view's knee and white as loops and CUDA kernels take them."""
+    return flat(matrix), np.float32(model_view.knee), np.float32(model_view.white)
+
+
+@njit(cache=True, inline="always")
+def transform(matrix, r, g, b):
+    """A row-by-row (3, 3) matrix times a colour."""
+    return (
+        matrix[0] * r + matrix[1] * g + matrix[2] * b,
+        matrix[3] * r + matrix[4] * g + matrix[5] * b,
+        matrix[6] * r + matrix[7] * g + matrix[8] * b,
+    )
+
+
 @njit(cache=True, inline="always")
 def srgb_encode(x):
     """sRGB signal of linear light; x is at least 0."""
-    if x <= float32(0.0031308):
-        return x * float32(12.92)
-    return float32(1.055) * x ** float32(1.0 / 2.4) - float32(0.055)
+    high = float32(1.055) * power(max(x, float32(0.0031308)), float32(1.0 / 2.4)) - float32(0.055)
+    return high if x > float32(0.0031308) else x * float32(12.92)
 
 
 @njit(cache=True, inline="always")
 def srgb_decode(x):
     """Linear light of an sRGB signal; x is at least 0."""
-    if x <= float32(0.04045):
-        return x * float32(1.0 / 12.92)
-    return ((x + float32(0.055)) * float32(1.0 / 1.055)) ** float32(2.4)
+    high = power((x + float32(0.055)) * float32(1.0 / 1.055), float32(2.4))
+    return high if x > float32(0.04045) else x * float32(1.0 / 12.92)
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, inline="always", error_model="numpy")
 def shoulder(x, knee, white):
     """Bend values over the knee so that white maps to 1; slope 1 at the knee."""
-    if x <= knee:
-        return x
     room = float32(1.0) - knee
     u = (x - knee) / room
     top = (white - knee) / room
-    return knee + room * (u * (float32(1.0) + u / (top * top)) / (float32(1.0) + u))
+    bent = knee + room * (u * (float32(1.0) + u / (top * top)) / (float32(1.0) + u))
+    return bent if x > knee else x
 
 
-@njit(cache=True, inline="always")
+@njit(cache=True, inline="always", error_model="numpy")
 def unshoulder(y, knee, white):
     """Inverse of `shoulder`: the positive root of its quadratic, in the form that does not cancel."""
-    if y <= knee:
-        return y
     room = float32(1.0) - knee
-    v = (y - knee) / room
+    v = max(y - knee, float32(0.0)) / room
     top = (white - knee) / room
     rest = float32(1.0) - v
-    root = (rest * rest + float32(4.0) * v / (top * top)) ** float32(0.5)
-    return knee + room * (float32(2.0) * v / (rest + root))
+    root = math.sqrt(rest * rest + float32(4.0) * v / (top * top))
+    return knee + room * (float32(2.0) * v / (rest + root)) if y > knee else y
 
 
 @njit(cache=True, inline="always")
 def view_channel(x, knee, white):
     """One channel of exposed linear light to model view."""
-    if not x > float32(0.0):
-        return float32(0.0)
-    if x >= white:
-        return float32(1.0)
-    return min(srgb_encode(shoulder(x, knee, white)), float32(1.0))
+    x = x if x > float32(0.0) else float32(0.0)
+    seen = min(srgb_encode(shoulder(min(x, white), knee, white)), float32(1.0))
+    return seen if x < white else float32(1.0)
 
 
 @njit(cache=True, inline="always")
 def unview_channel(v, knee, white):
     """One channel of model view to exposed linear light."""
-    v = min(max(v, float32(0.0)), float32(1.0))
-    return unshoulder(srgb_decode(v), knee, white)
+    return unshoulder(srgb_decode(min(max(v, float32(0.0)), float32(1.0))), knee, white)
 
 
-@njit(cache=True, parallel=True)
-def _view(linear, matrix, knee, white, out):
-    for y in prange(linear.shape[0]):
-        for x in range(linear.shape[1]):
-            r, g, b = linear[y, x, 0], linear[y, x, 1], linear[y, x, 2]
-            for c in range(3):
-                out[y, x, c] = view_channel(matrix[c, 0] * r + matrix[c, 1] * g + matrix[c, 2] * b, knee, white)
+@njit(cache=True, inline="always")
+def view_pixel(r, g, b, to_view, knee, white):
+    """Plate-linear light to model view."""
+    r, g, b = transform(to_view, r, g, b)
+    return view_channel(r, knee, white), view_channel(g, knee, white), view_channel(b, knee, white)
 
 
-@njit(cache=True, parallel=True)
-def _unview(seen, matrix, knee, white, out):
-    for y in prange(seen.shape[0]):
-        for x in range(seen.shape[1]):
-            r = unview_channel(seen[y, x, 0], knee, white)
-            g = unview_channel(seen[y, x, 1], knee, white)
-            b = unview_channel(seen[y, x, 2], knee, white)
-            for c in range(3):
-                out[y, x, c] = matrix[c, 0] * r + matrix[c, 1] * g + matrix[c, 2] * b
+@njit(cache=True, inline="always")
+def unview_pixel(r, g, b, from_view, knee, white):
+    """Model view to plate-linear light."""
+    r, g, b = unview_channel(r, knee, white), unview_channel(g, knee, white), unview_channel(b, knee, white)
+    return transform(from_view, r, g, b)
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _view(linear, to_view, knee, white, out):
+    height, width, _ = out.shape
+    for y in prange(height):
+        # The curves run over a line of numbers, three to a pixel, which is what vector instructions like.
+        line = np.empty(3 * width, np.float32)
+        for x in range(width):
+            r, g, b = transform(to_view, linear[y, x, 0], linear[y, x, 1], linear[y, x, 2])
+            line[3 * x], line[3 * x + 1], line[3 * x + 2] = r, g, b
+        for i in range(3 * width):
+            line[i] = view_channel(line[i], knee, white)
+        out[y] = line.reshape((width, 3))
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _unview(seen, from_view, knee, white, out):
+    height, width, _ = out.shape
+    for y in prange(height):
+        line = seen[y].copy().reshape(3 * width)
+        for i in range(3 * width):
+            line[i] = unview_channel(line[i], knee, white)
+        for x in range(width):
+            r, g, b = transform(from_view, line[3 * x], line[3 * x + 1], line[3 * x + 2])
+            out[y, x, 0], out[y, x, 1], out[y, x, 2] = r, g, b
