@@ -27,13 +27,18 @@ class Row(msgspec.Struct, frozen=True):
         return self.ratio <= self.target
 
 
-def main(description: str, measure: Callable[[], Sequence[Row]]) -> None:
+def main(
+    description: str,
+    measure: Callable[[argparse.Namespace], Sequence[Row]],
+    add_options: Callable[[argparse.ArgumentParser], None] = lambda parser: None,
+) -> None:
     """Parse --json and --check, measure, print; with --check end with status 1 when a target is missed."""
     parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--json", action="store_true", help="print the rows as JSON")
     parser.add_argument("--check", action="store_true", help="end with status 1 when a target is missed")
+    add_options(parser)
     arguments = parser.parse_args()
-    rows = measure()
+    rows = measure(arguments)
     if arguments.json:
         values = [msgspec.to_builtins(row) | {"ratio": row.ratio, "met": row.met} for row in rows]
         print(msgspec.json.encode(values).decode())
@@ -46,6 +51,6 @@ def main(description: str, measure: Callable[[], Sequence[Row]]) -> None:
 def _print_table(rows: Sequence[Row]) -> None:
     table = Table("what", "peer", "peer ms", "ours ms", "ratio", "target")
     for row in rows:
-        verdict = f"{row.ratio:.2f}" if row.met else f"{row.ratio:.2f} (missed)"
-        table.add_row(row.what, row.peer, f"{row.peer_ms:.1f}", f"{row.our_ms:.1f}", verdict, f"≤ {row.target:g}")
+        verdict = f"{row.ratio:.3g}" if row.met else f"{row.ratio:.3g} (missed)"
+        table.add_row(row.what, row.peer, f"{row.peer_ms:.1f}", f"{row.our_ms:.1f}", verdict, f"≤ {row.target:.3g}")
     Console(width=140).print(table)
