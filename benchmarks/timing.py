@@ -12,7 +12,8 @@ REPEATS = 9
 
 def compare(what: str, peer_name: str, peer: Call, ours: Call, times_faster: float, repeats: int = REPEATS) -> Row:
     """A row whose target is that ours takes at most 1/times_faster of the peer's time. Both are warmed first."""
-    peer(), ours()
+    peer()
+    ours()
     theirs, own = [], []
     for _ in range(repeats):
         theirs.append(seconds(peer))

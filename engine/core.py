@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.errors import Cancelled, ConsentError, DiskFull, FaceplateError, FrameMissing, TracksError, UsageError
-from engine.events import Finished, FrameDone, FrameFailed, FrameSkipped, Notice, Report, Started, readable
+from engine.events import Finished, FrameDone, FrameFailed, FrameSkipped, Notice, Report, Started, shown
 from engine.faces.tracks import Tracks
 from engine.folders import make_folder
 from engine.outputs import Places, find_places
@@ -58,7 +58,7 @@ def run(shot: Shot, report: Report, *, cancelled: Cancel = never, redo: bool = F
     wanted = _wanted(plate, shot, frames)
     make_folder(places.folder)
     remove_leftovers(places.folder, places.names.values())
-    report(Started(len(wanted), plate.name, readable(places.folder)))
+    report(Started(len(wanted), plate.name, shown(places.folder)))
     present = _present(plate, wanted, report)
     counts = _Counts(failed=len(wanted) - len(present))
     if present:
@@ -78,7 +78,7 @@ def solve_shot(shot: Shot, path: Path, report: Report, *, cancelled: Cancel = ne
     start = time.monotonic()
     check_name(path)
     plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)
-    report(Started(len(plate.frames), plate.name, readable(path)))
+    report(Started(len(plate.frames), plate.name, shown(path)))
     tracks = solve_to(path, shot, plate, report, cancelled)
     people = len({track.person for track in tracks.tracks})
     report(Notice("people", f"{people} {'person' if people == 1 else 'people'} in the shot."))
@@ -141,7 +141,7 @@ def _render(job: _Job, wanted: list[int], redo: bool, report: Report, cancelled:
     for number in wanted:
         path = job.places.path(number)
         if not redo and job.marks.done(path, job.plate.path(number)):
-            report(FrameSkipped(number, readable(path), "done already, by the same recipe"))
+            report(FrameSkipped(number, shown(path), "done already, by the same recipe"))
         else:
             todo.append(number)
     counts = counts._replace(skipped=len(wanted) - len(todo))
@@ -153,7 +153,7 @@ def _render(job: _Job, wanted: list[int], redo: bool, report: Report, cancelled:
 def _render_all(job: _Job, todo: list[int], report: Report, cancelled: Cancel, counts: _Counts) -> _Counts:
     renderer = Renderer(job.shot, job.tracks, job.plate.color, job.identities)
     for problem in (problem for identity in job.identities for problem in identity.unusable):
-        report(Notice(problem.code, readable(str(problem))))
+        report(Notice(problem.code, shown(str(problem))))
     left = dict.fromkeys(todo)
     halt: FaceplateError | None = None
     outcomes = flow(
@@ -201,7 +201,7 @@ def _write(job: _Job, edited: _Edited) -> FrameDone:
     path = job.places.path(number)
     write_frame(edited.frame, path, job.shot.output.compression)
     milliseconds = {**edited.report.milliseconds, "write": _since(start)}
-    return FrameDone(number, readable(path), edited.report.faces, milliseconds)
+    return FrameDone(number, shown(path), edited.report.faces, milliseconds)
 
 
 def _since(start: float) -> float:
@@ -209,4 +209,4 @@ def _since(start: float) -> float:
 
 
 def _failed(number: int, error: FaceplateError) -> FrameFailed:
-    return FrameFailed(number, error.code, readable(error.message), readable(error.remedy))
+    return FrameFailed(number, error.code, shown(error.message), shown(error.remedy))

@@ -6,7 +6,6 @@ one line of JSON that `faceplate --json` prints and a host reads.
 
 import os
 from collections.abc import Callable
-from pathlib import Path
 
 import msgspec
 
@@ -86,7 +85,7 @@ class Error(Event, frozen=True, tag="error"):
 Report = Callable[[Event], None]
 
 
-def readable(text: str | Path) -> str:
+def shown(text: str | os.PathLike[str]) -> str:
     """A path or a message as valid Unicode; bytes that are not UTF-8 are shown as \\xNN."""
     return os.fsencode(os.fspath(text)).decode("utf-8", "backslashreplace")
 
@@ -98,6 +97,6 @@ def encode(event: Event) -> bytes:
     except UnicodeEncodeError:
         # A message that quotes a file name that is not UTF-8 holds lone surrogates, which JSON cannot.
         texts = {
-            name: readable(value) for name in event.__struct_fields__ if isinstance(value := getattr(event, name), str)
+            name: shown(value) for name in event.__struct_fields__ if isinstance(value := getattr(event, name), str)
         }
         return msgspec.json.encode(msgspec.structs.replace(event, **texts))

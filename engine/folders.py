@@ -3,7 +3,7 @@
 from pathlib import Path
 
 from engine.errors import OutputError, OutputRefused
-from engine.events import readable
+from engine.events import shown
 
 
 def is_folder(path: Path) -> bool:
@@ -20,9 +20,9 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except (FileExistsError, NotADirectoryError) as error:
         raise OutputRefused(
-            f"{readable(folder)} cannot be a folder: a file is in the way.", "Choose another place."
+            f"{shown(folder)} cannot be a folder: a file is in the way.", "Choose another place."
         ) from error
     except OSError as error:
         raise OutputError(
-            f"The folder {readable(folder)} cannot be made: {error.strerror or error}.", "Choose another place."
+            f"The folder {shown(folder)} cannot be made: {error.strerror or error}.", "Choose another place."
         ) from error

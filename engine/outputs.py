@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from engine.errors import OutputRefused
-from engine.events import readable
+from engine.events import shown
 from engine.folders import is_folder
 from engine.plates.plate import Plate
 
@@ -52,8 +52,8 @@ def _named(output: str, plate: Plate) -> Places:
     found = NUMBER.search(path.name)
     if found is None and len(plate.frames) > 1:
         raise OutputRefused(
-            f"{readable(path.name)} is one file, and the plate has {len(plate.frames)} frames.",
-            f"Write {readable(path.stem)}.%04d.exr, or a folder.",
+            f"{shown(path.name)} is one file, and the plate has {len(plate.frames)} frames.",
+            f"Write {shown(path.stem)}.%04d.exr, or a folder.",
         )
     return Places(path.parent, {frame: _numbered(path.name, found, frame) for frame in plate.frames})
 
@@ -83,4 +83,4 @@ def _refuse(folder: Path, taken: set[Path], whose: str) -> None:
         except OSError:
             continue
         if (here.st_dev, here.st_ino) == (there.st_dev, there.st_ino):
-            raise OutputRefused(f"{readable(folder)} is the folder of {whose}.", "Write into another folder.")
+            raise OutputRefused(f"{shown(folder)} is the folder of {whose}.", "Write into another folder.")

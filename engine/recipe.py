@@ -19,7 +19,7 @@ from msgspec.structs import FieldInfo, fields
 
 from engine import toml_file
 from engine.errors import OutputError, OutputRefused, RecipeError
-from engine.events import readable
+from engine.events import shown
 from engine.folders import make_folder
 from engine.provenance import consent
 from engine.shot import Replace, Shot
@@ -49,9 +49,9 @@ def load(path: Path) -> Shot:
     try:
         plain = toml_file.read(path)
     except FileNotFoundError as error:
-        raise RecipeError(f"There is no recipe {readable(path)}.") from error
+        raise RecipeError(f"There is no recipe {shown(path)}.") from error
     except toml_file.TomlError as error:
-        raise RecipeError(f"The recipe {readable(path)} {error}.") from error
+        raise RecipeError(f"The recipe {shown(path)} {error}.") from error
     folder = path.absolute().parent
     return _with_paths(parse(plain), lambda text: os.fspath(folder / text))
 
@@ -64,7 +64,7 @@ def save(shot: Shot, path: Path) -> None:
     """
     folder = path.absolute().parent
     if path.suffix != SUFFIX or path.name == consent.NAME:
-        raise OutputRefused(f"{readable(path.name)} is not the name of a recipe.", f"A recipe ends in {SUFFIX}.")
+        raise OutputRefused(f"{shown(path.name)} is not the name of a recipe.", f"A recipe ends in {SUFFIX}.")
     make_folder(folder)
 
     def from_folder(text: str) -> str:
@@ -79,7 +79,7 @@ def save(shot: Shot, path: Path) -> None:
         ) from error
     except OSError as error:
         raise OutputError(
-            f"The recipe {readable(path)} cannot be written: {error.strerror or error}.", "Choose another place."
+            f"The recipe {shown(path)} cannot be written: {error.strerror or error}.", "Choose another place."
         ) from error
 
 
@@ -97,9 +97,7 @@ def with_settings(shot: Shot, assignments: Iterable[str]) -> Shot:
         name, equals, text = assignment.partition("=")
         name = name.strip()
         if not equals:
-            raise RecipeError(
-                f"`{readable(assignment)}` is not a setting and its value.", "Write --set mesh.shape=0.5."
-            )
+            raise RecipeError(f"`{shown(assignment)}` is not a setting and its value.", "Write --set mesh.shape=0.5.")
         if name not in known:
             raise _unknown(name)
         section, _, key = name.rpartition(".")
@@ -186,9 +184,9 @@ def _table(struct: type, section: str, plain: dict[str, Any]) -> Any:
 
 def _add(table: Any, name: str, value: Any, setting: Setting) -> None:
     default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
-    shown = tomlkit.item(default).as_string()
+    usual = tomlkit.item(default).as_string()
     table.add(tomlkit.comment(setting.description))
-    table.add(tomlkit.comment(f"    {setting.expects}; default {shown}"))
+    table.add(tomlkit.comment(f"    {setting.expects}; default {usual}"))
     table.add(name, list(value) if isinstance(value, tuple) else value)
 
 
@@ -198,7 +196,7 @@ def _check(plain: dict[str, Any], struct: type, section: str) -> None:
     for key, value in plain.items():
         if key not in known:
             if isinstance(value, dict) and (near := difflib.get_close_matches(key, known, n=1)):
-                raise RecipeError(f"There is no section `{readable(key)}`.", f"Did you mean `{near[0]}`?")
+                raise RecipeError(f"There is no section `{shown(key)}`.", f"Did you mean `{near[0]}`?")
             raise _unknown(section + key)
         field = known[key]
         inner = _section(field.type)
@@ -224,7 +222,7 @@ def _check_value(value: Any, setting: Setting) -> None:
             raise msgspec.ValidationError
     except msgspec.ValidationError as error:
         raise RecipeError(
-            f"`{setting.name}` cannot be {readable(repr(value))[:100]}: expected {setting.expects}.",
+            f"`{setting.name}` cannot be {shown(repr(value))[:100]}: expected {setting.expects}.",
             setting.description,
         ) from error
 
@@ -254,7 +252,7 @@ def _unknown(name: str) -> RecipeError:
     if end in ends or not near:
         near = [ends[close] for close in difflib.get_close_matches(end, ends, n=1)]
     hint = f"Did you mean `{near[0]}`?" if near else "`faceplate settings` lists them all."
-    return RecipeError(f"There is no setting `{readable(name)}`.", hint)
+    return RecipeError(f"There is no setting `{shown(name)}`.", hint)
 
 
 def _with_paths(shot: Shot, change: Callable[[str], str]) -> Shot:

@@ -12,7 +12,7 @@ import msgspec
 
 from engine import __version__
 from engine.errors import FaceplateError, IdentityError
-from engine.events import readable
+from engine.events import shown
 from engine.faces.tracks import Tracks
 from engine.plates.exr import read_exr_header
 from engine.plates.layout import check_chunks, read_layout
@@ -80,4 +80,4 @@ def _file_digest(path: Path) -> str:
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise IdentityError(f"{readable(path)} cannot be read: {error.strerror or error}.") from error
+        raise IdentityError(f"{shown(path)} cannot be read: {error.strerror or error}.") from error

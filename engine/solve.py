@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import Cancelled, PlateError
-from engine.events import Notice, Progress, Report, readable
+from engine.events import Notice, Progress, Report, shown
 from engine.faces.bridging import bridge
 from engine.faces.cuts import Proxy, find_cuts
 from engine.faces.exposure import grey_exposure, measure_exposure
@@ -64,7 +64,7 @@ def solve(plate: Plate, settings: Solve, report: Report, cancelled: Callable[[],
     )
     seen = _watch(plate, settings, watcher, report, cancelled)
     if not any(seen.sightings):
-        report(Notice("no-face", f"No face was found in the plate {readable(plate.name)}."))
+        report(Notice("no-face", f"No face was found in the plate {shown(plate.name)}."))
     cuts = find_cuts(seen.proxies)
     steps = _steps(plate.frames)
     chains = link(seen.sightings, [steps[index] for index in seen.indices], cuts)
@@ -74,7 +74,7 @@ def solve(plate: Plate, settings: Solve, report: Report, cancelled: Callable[[],
     ]
     display = plate.info.display_window
     return Tracks(
-        plate=readable(plate.name),
+        plate=shown(plate.name),
         frames=plate.frames,
         size=(display.width, display.height),
         exposure=exposure,

@@ -12,7 +12,7 @@ import msgspec
 
 from engine import __version__
 from engine.errors import FrameMissing, NoFace, OutputRefused, TracksError
-from engine.events import Notice, Report, readable
+from engine.events import Notice, Report, shown
 from engine.faces.tracks import Tracks
 from engine.folders import make_folder
 from engine.plates.plate import Plate
@@ -37,7 +37,7 @@ def find_tracks(shot: Shot, plate: Plate, output: Path, report: Report, cancelle
 def check_name(path: Path) -> None:
     """Raise `OutputRefused` for a place of tracks that could be that of a frame or of a recipe."""
     if path.suffix != SUFFIX:
-        raise OutputRefused(f"A tracks file ends in {SUFFIX}.", f"Write {readable(path.stem)}{SUFFIX}.")
+        raise OutputRefused(f"A tracks file ends in {SUFFIX}.", f"Write {shown(path.stem)}{SUFFIX}.")
 
 
 def solve_to(path: Path, shot: Shot, plate: Plate, report: Report, cancelled: Callable[[], bool]) -> Tracks:
@@ -52,9 +52,7 @@ def _is_there(path: Path) -> bool:
     try:
         return path.exists()
     except OSError as error:
-        raise TracksError(
-            f"{readable(path)} cannot be read: {error.strerror or error}.", "Name another file."
-        ) from error
+        raise TracksError(f"{shown(path)} cannot be read: {error.strerror or error}.", "Name another file.") from error
 
 
 def _loaded(path: Path, plate: Plate, report: Report, needed: bool) -> Tracks | None:
@@ -65,16 +63,16 @@ def _loaded(path: Path, plate: Plate, report: Report, needed: bool) -> Tracks | 
     except TracksError as error:
         if needed:
             raise
-        report(Notice(error.code, readable(f"{error.message} The shot is solved again.")))
+        report(Notice(error.code, shown(f"{error.message} The shot is solved again.")))
         return None
 
 
 def _check(tracks: Tracks, plate: Plate, path: Path) -> None:
     window = plate.info.display_window
-    if readable(tracks.plate) != readable(plate.name) or tuple(tracks.size) != (window.width, window.height):
+    if shown(tracks.plate) != shown(plate.name) or tuple(tracks.size) != (window.width, window.height):
         raise TracksError(
-            f"{readable(path)} holds the tracks of {readable(tracks.plate)}, {tracks.size[0]}×{tracks.size[1]}; "
-            f"the plate is {readable(plate.name)}, {window.width}×{window.height}.",
+            f"{shown(path)} holds the tracks of {shown(tracks.plate)}, {tracks.size[0]}×{tracks.size[1]}; "
+            f"the plate is {shown(plate.name)}, {window.width}×{window.height}.",
             "Solve this plate, or leave the tracks file away.",
         )
 
@@ -82,7 +80,7 @@ def _check(tracks: Tracks, plate: Plate, path: Path) -> None:
 def _with_faces(tracks: Tracks) -> Tracks:
     if not tracks.tracks:
         raise NoFace(
-            f"There is no face in {readable(tracks.plate)}.",
+            f"There is no face in {shown(tracks.plate)}.",
             "For small faces give --detect-size, for turned ones --set solve.turned=true.",
         )
     return tracks
@@ -90,7 +88,7 @@ def _with_faces(tracks: Tracks) -> Tracks:
 
 def _kept(shot: Shot, plate: Plate, output: Path) -> Path:
     """A file beside the output, whose name says what it was solved from and how."""
-    name, color = readable(plate.name), plate.color
+    name, color = shown(plate.name), plate.color
     basis = (__version__, name, _files(plate), color.name, color.plate_to_rec709.tolist(), shot.solve)
     key = hashlib.sha256(msgspec.json.encode(basis)).hexdigest()[:16]
     return output / KEPT / f"{plate.name}.{key}.tracks"
@@ -101,5 +99,5 @@ def _files(plate: Plate) -> list[tuple[int, int, int]]:
     try:
         stats = [(number, plate.path(number).stat()) for number in plate.frames]
     except OSError as error:
-        raise FrameMissing(f"A frame of {readable(plate.name)} has gone while the job began.") from error
+        raise FrameMissing(f"A frame of {shown(plate.name)} has gone while the job began.") from error
     return [(number, stat.st_size, stat.st_mtime_ns) for number, stat in stats]

@@ -35,17 +35,17 @@ def init(
     """Write the consent record of a person, asking for what the options leave out, and look at the pictures."""
     with session(patient=False) as current:
         from engine.errors import ConsentError, IdentityError
-        from engine.events import Notice, readable
+        from engine.events import Notice, shown
         from engine.folders import make_folder
         from engine.provenance import consent
 
         make_folder(folder)
         if (folder / consent.NAME).exists() and not replace:
-            raise ConsentError(f"{readable(folder)} has a consent record already.", "Use --replace to write a new one.")
+            raise ConsentError(f"{shown(folder)} has a consent record already.", "Use --replace to write a new one.")
         given = {"person": person, "scope": scope, "granted_by": granted_by, "until": until}
         answers = {name: text or _ask(name, current) for name, text in given.items()}
         record = _record({**answers, "contact": contact, "note": note}, folder)
-        line(f"{readable(consent.write_consent(folder, record))} is written.")
+        line(f"{shown(consent.write_consent(folder, record))} is written.")
 
         from engine.swappers.references import inspect
 

@@ -13,7 +13,7 @@ import typer
 
 from engine.cli.display import Display, JsonLines, Terminal
 from engine.errors import Cancelled, FaceplateError, UsageError
-from engine.events import Error, Event, Finished, readable
+from engine.events import Error, Event, Finished, shown
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
@@ -72,7 +72,7 @@ def exit_status(finished: Finished) -> None:
 
 
 def _end(current: Session, error: FaceplateError) -> NoReturn:
-    current.display.show(Error(error.code, readable(error.message), readable(error.remedy), error.retry))
+    current.display.show(Error(error.code, shown(error.message), shown(error.remedy), error.retry))
     match error:
         case Cancelled():
             raise typer.Exit(INTERRUPTED) from error

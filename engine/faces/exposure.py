@@ -15,7 +15,7 @@ from kernels.view import make_view, view
 Float32 = NDArray[np.float32]
 
 # Where skin shall lie in exposed linear light, and how far the exposure may go to bring it there.
-SKIN = 0.25
+SKIN_LIGHT = 0.25
 EXPOSURE_RANGE = (1.0 / 64.0, 64.0)
 # Where the middle of a picture without a face shall lie.
 MIDDLE_GREY = 0.18
@@ -24,6 +24,7 @@ TRIALS = (1.0, 4.0, 0.25)
 # Bare skin on the mesh: cheeks, nose, chin, between the brows.
 SKIN_POINTS = [50, 101, 118, 117, 123, 187, 205, 36, 280, 330, 347, 346, 352, 411, 425, 266]
 SKIN_POINTS += [4, 5, 195, 197, 6, 199, 200, 175, 151, 9, 8]
+# Weights of linear light (ITU-R BT.709).
 REC709_LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
 
 
@@ -37,7 +38,7 @@ def measure_exposure(pictures: Iterable[Float32], *, detect_size: int, threshold
         skins += _skins(picture, detect_size, threshold, turned)
     if not skins:
         return None
-    return float(np.clip(SKIN / max(float(np.median(skins)), 1e-9), *EXPOSURE_RANGE))
+    return float(np.clip(SKIN_LIGHT / max(float(np.median(skins)), 1e-9), *EXPOSURE_RANGE))
 
 
 def grey_exposure(picture: Float32) -> float:

@@ -14,6 +14,7 @@ from kernels.warp import warp_affine
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
+# Distance of embeddings from which two faces are two people (dlib's own threshold).
 SAME_PERSON = 0.6
 CHIP = 150
 FULL = np.float32(255.0)

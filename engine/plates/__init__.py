@@ -2,10 +2,10 @@
 
 import os
 
+from engine.events import shown
 from engine.plates.color import PlateColor
 from engine.plates.frame import Frame
 from engine.plates.info import PlateInfo
-from engine.plates.naming import shown
 from engine.plates.plate import Plate
 from engine.plates.timecode import make_timecode
 from engine.plates.write import write_frame

@@ -10,12 +10,13 @@ import OpenEXR
 from numpy.typing import NDArray
 
 from engine.errors import FrameUnreadable, PlateUnsupported, UsageError
+from engine.events import shown
 from engine.geometry import Box
 from engine.plates.channels import NoPictureError, Picture, pick_picture
 from engine.plates.color import PlateColor
 from engine.plates.frame import Frame, Header, OtherPart, Pixels
 from engine.plates.layout import ExrLayout, check_chunks, read_layout
-from engine.plates.naming import is_utf8, shown
+from engine.plates.naming import is_utf8
 
 # Compressions that a recipe may ask for. All give back the same bits.
 LOSSLESS: dict[str, OpenEXR.Compression] = {

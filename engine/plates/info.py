@@ -6,10 +6,10 @@ from typing import Any
 
 import msgspec
 
+from engine.events import shown
 from engine.geometry import Box
 from engine.plates.color import PlateColor
 from engine.plates.frame import Header
-from engine.plates.naming import shown
 from engine.plates.sequence import FrameSequence, range_text
 from engine.plates.timecode import timecode_text
 

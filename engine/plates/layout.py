@@ -12,7 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from engine.errors import FrameUnreadable, PlateUnsupported
-from engine.plates.naming import shown
+from engine.events import shown
 
 _MAGIC = b"\x76\x2f\x31\x01"
 _TILED, _DEEP, _MULTI_PART = 0x200, 0x800, 0x1000

@@ -14,11 +14,6 @@ _NUMBERED = re.compile(r"(?P<base>.*?)(?P<number>(?:(?<=[._])-)?[0-9]+)(?P<suffi
 _MAX_DIGITS = 18
 
 
-def shown(path: str | os.PathLike[str]) -> str:
-    """The path or name as text that can always be printed: bytes that are not UTF-8 become `\\xe9`."""
-    return os.fsencode(path).decode("utf-8", "backslashreplace")
-
-
 def is_utf8(path: str | os.PathLike[str]) -> bool:
     """Whether the name is UTF-8, which foreign libraries take for granted."""
     try:

@@ -4,11 +4,12 @@ import os
 from pathlib import Path
 
 from engine.errors import FrameMissing, FrameUnreadable, PlateError, PlateUnsupported
+from engine.events import shown
 from engine.plates.color import PlateColor, plate_color
 from engine.plates.exr import read_exr, read_exr_header
 from engine.plates.frame import Frame, Header
 from engine.plates.info import PlateInfo, plate_info
-from engine.plates.naming import EXR_SUFFIX, shown
+from engine.plates.naming import EXR_SUFFIX
 from engine.plates.sequence import FrameSequence, find_sequence
 from engine.plates.still import read_still, read_still_header
 

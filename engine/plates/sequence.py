@@ -12,7 +12,8 @@ from fileseq.filesequence import FileSequence
 from fileseq.frameset import FrameSet
 
 from engine.errors import PlateError, PlateNotFound, PlateUnsupported, UsageError
-from engine.plates.naming import SUFFIXES, frame_number, plate_name, shown, split_number
+from engine.events import shown
+from engine.plates.naming import SUFFIXES, frame_number, plate_name, split_number
 
 _LISTED = 6
 

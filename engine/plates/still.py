@@ -12,10 +12,11 @@ import OpenImageIO
 from numpy.typing import NDArray
 
 from engine.errors import FrameUnreadable, PlateUnsupported
+from engine.events import shown
 from engine.geometry import Box
 from engine.plates.color import PlateColor
 from engine.plates.frame import Frame, Header, Pixels
-from engine.plates.naming import is_utf8, shown
+from engine.plates.naming import is_utf8
 from engine.plates.timecode import make_timecode
 
 # A picture bomb must not be able to take the machine: a frame of 16384 x 16384 RGBA in 16 bits is the largest.

@@ -11,9 +11,10 @@ from typing import Any
 import numpy as np
 
 from engine.errors import DiskFull, FrameUnreadable, OutputError, OutputRefused
+from engine.events import shown
 from engine.plates.exr import check_compression, encode_exr, expected_parts, stored_parts
 from engine.plates.frame import Frame, Pixels
-from engine.plates.naming import EXR_SUFFIX, shown
+from engine.plates.naming import EXR_SUFFIX
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What the OpenEXR module raises for a header or channels that it will not write.

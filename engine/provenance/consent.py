@@ -15,7 +15,7 @@ from msgspec import Meta
 
 from engine import toml_file
 from engine.errors import ConsentError
-from engine.events import readable
+from engine.events import shown
 from engine.folders import is_folder
 
 NAME = "consent.toml"
@@ -38,25 +38,25 @@ def read_consent(folder: Path) -> Consent:
     path = folder / NAME
     if not is_folder(folder):
         raise ConsentError(
-            f"There is no identity folder {readable(folder)}.",
+            f"There is no identity folder {shown(folder)}.",
             "Make it, with pictures of one person and their consent.",
         )
     try:
         plain = toml_file.read(path)
     except FileNotFoundError as error:
-        raise _refused(folder, f"There is no consent record {readable(path)}.") from error
+        raise _refused(folder, f"There is no consent record {shown(path)}.") from error
     except toml_file.TomlError as error:
-        raise _refused(folder, f"The consent record {readable(path)} {error}.") from error
+        raise _refused(folder, f"The consent record {shown(path)} {error}.") from error
     return parse_consent(plain, folder)
 
 
 def parse_consent(plain: dict[str, Any], folder: Path) -> Consent:
     """The record from plain values; `folder` is where they come from. Raises `ConsentError` that names the entry."""
-    where = f"The consent record {readable(folder / NAME)}"
+    where = f"The consent record {shown(folder / NAME)}"
     known = {field.name: field for field in msgspec.structs.fields(Consent)}
     for name in plain:
         if name not in known:
-            raise _refused(folder, f"{where} has an unknown entry `{readable(name)}`; it may have {', '.join(known)}.")
+            raise _refused(folder, f"{where} has an unknown entry `{shown(name)}`; it may have {', '.join(known)}.")
     values = {}
     for name, field in known.items():
         if name not in plain and field.required:
@@ -90,10 +90,10 @@ def write_consent(folder: Path, consent: Consent) -> Path:
         toml_file.write(path, document.as_string())
     except OSError as error:
         raise ConsentError(
-            f"{readable(path)} cannot be written: {error.strerror or error}.", "Check the disk and its permissions."
+            f"{shown(path)} cannot be written: {error.strerror or error}.", "Check the disk and its permissions."
         ) from error
     except UnicodeEncodeError as error:
-        raise ConsentError(f"{readable(path)} cannot be written: an entry is not valid text.") from error
+        raise ConsentError(f"{shown(path)} cannot be written: an entry is not valid text.") from error
     return path
 
 
@@ -125,4 +125,4 @@ def day(value: object) -> date | None:
 
 def _refused(folder: Path, message: str) -> ConsentError:
     again = " --replace" if os.path.lexists(folder / NAME) else ""
-    return ConsentError(message, f"Make the record with `faceplate identity init {readable(folder)}{again}`.")
+    return ConsentError(message, f"Make the record with `faceplate identity init {shown(folder)}{again}`.")

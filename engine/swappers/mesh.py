@@ -9,7 +9,7 @@ brows are filled with the skin around them first, so that they do not show besid
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.faces.mesh import face_width
+from engine.faces.mesh import SURFACE, face_width
 from engine.faces.pose import eye_aperture, mouth_shape
 from engine.faces.tracks import FaceGeometry
 from engine.geometry import Box
@@ -17,7 +17,7 @@ from engine.shot import Shot
 from engine.swappers import atlas
 from engine.swappers.atlas import Regions
 from engine.swappers.base import Crop, Patch
-from engine.swappers.references import MESH_POINTS, Identity, Likeness
+from engine.swappers.references import Identity, Likeness
 from engine.swappers.skin import Skin, find_skin
 from engine.swappers.texture import Texture, carry
 from kernels.blur import gaussian, masked_gaussian
@@ -60,8 +60,8 @@ class MeshSwapper:
 
     def crop(self, face: FaceGeometry, bounds: Box) -> Crop:
         """The plate's own pixels around the mesh, so that nothing is resampled twice."""
-        low = np.floor(face.mesh[:MESH_POINTS, :2].min(0)).astype(int)
-        high = np.ceil(face.mesh[:MESH_POINTS, :2].max(0)).astype(int)
+        low = np.floor(face.mesh[:SURFACE, :2].min(0)).astype(int)
+        high = np.ceil(face.mesh[:SURFACE, :2].max(0)).astype(int)
         box = Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
         return Crop.of_box(box.grown(round(MARGIN * face_width(face.mesh))).intersect(bounds))
 

@@ -17,8 +17,9 @@ from scipy.sparse import csr_matrix
 from engine.errors import FaceplateError, IdentityError
 from engine.events import Notice
 from engine.faces.analyse import Face, analyse_picture
-from engine.faces.identity import distance, robust_mean
-from engine.faces.mesh import face_width
+from engine.faces.exposure import REC709_LUMINANCE, SKIN_LIGHT
+from engine.faces.identity import SAME_PERSON, distance, robust_mean
+from engine.faces.mesh import SURFACE, face_width
 from engine.faces.pose import eye_aperture, fit_pose, mouth_shape
 from engine.models.catalogue import canonical_mesh
 from engine.plates.plate import Plate
@@ -31,13 +32,6 @@ from kernels.view import make_view, view
 Float32 = NDArray[np.float32]
 
 PICTURES = (".jpg", ".jpeg", ".png", ".tif", ".tiff", ".exr", ".dpx", ".webp", ".bmp")
-MESH_POINTS = 468
-# Skin is exposed to this linear value, about a stop over middle grey.
-SKIN_LIGHT = 0.25
-# Weights of linear Rec.709 (ITU-R BT.709).
-LUMINANCE = np.array([0.2126, 0.7152, 0.0722], np.float32)
-# Distance of embeddings from which two faces are two people (dlib's own threshold).
-SAME_PERSON = 0.6
 # A second face smaller than this, against the largest, is a passer-by, not a second person.
 PASSER_BY = 0.35
 # A face narrower than this has too little texture to be a reference.
@@ -71,9 +65,9 @@ def _neighbour_average() -> csr_matrix:
     triangles = canonical_mesh().triangles
     pairs = np.concatenate([triangles[:, [0, 1]], triangles[:, [1, 2]], triangles[:, [2, 0]]])
     rows, columns = np.concatenate([pairs, pairs[:, ::-1]]).T
-    links = csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (MESH_POINTS, MESH_POINTS))
+    links = csr_matrix((np.ones(len(rows), np.float32), (rows, columns)), (SURFACE, SURFACE))
     links.data[:] = 1.0
-    links = links + csr_matrix(np.eye(MESH_POINTS, dtype=np.float32))
+    links = links + csr_matrix(np.eye(SURFACE, dtype=np.float32))
     return csr_matrix(links / links.sum(1))
 
 
@@ -104,7 +98,7 @@ class Reference:
         self.embedding = face.embedding
         self.aperture = np.array(eye_aperture(face.mesh))
         self.mouth = mouth_shape(face.mesh)
-        self.facing = smooth_over_mesh(vertex_facing(face.mesh[:MESH_POINTS], canonical_mesh().triangles))
+        self.facing = smooth_over_mesh(vertex_facing(face.mesh[:SURFACE], canonical_mesh().triangles))
         self.width = face_width(face.mesh)
         self._sizes = _halved(light, face.mesh, self.width)
         level = self.levels(UNWRAPPED_WIDTH)[0]
@@ -263,10 +257,10 @@ def _find_person(linear: Float32, path: Path) -> tuple[Float32, Face]:
             break
     if not faces:
         raise IdentityError(f"There is no face in {path.name}.", "Use a picture that shows the person's face.")
-    faces.sort(key=lambda face: -np.ptp(face.mesh[:MESH_POINTS, 0]))
+    faces.sort(key=lambda face: -np.ptp(face.mesh[:SURFACE, 0]))
     first = faces[0]
     for other in faces[1:]:
-        near = np.ptp(other.mesh[:MESH_POINTS, 0]) > PASSER_BY * np.ptp(first.mesh[:MESH_POINTS, 0])
+        near = np.ptp(other.mesh[:SURFACE, 0]) > PASSER_BY * np.ptp(first.mesh[:SURFACE, 0])
         if near and distance(first.embedding, other.embedding) > SAME_PERSON:
             raise IdentityError(f"{path.name} shows two people.", "Crop the picture to the person who is meant.")
     return linear, first
@@ -294,7 +288,7 @@ def _skin_luminance(light: Float32, mesh: NDArray[np.float64]) -> float:
     sample = (regions.hull > 0.1) & (regions.eyes < -0.05) & (regions.lips < -0.03) & (regions.forehead < 0.0)
     if not sample.any():
         raise IdentityError("The face lies outside the picture.", "Use a picture that shows the whole face.")
-    return max(float(np.median(light[sample] @ LUMINANCE)), 1e-4)
+    return max(float(np.median(light[sample] @ REC709_LUMINANCE)), 1e-4)
 
 
 def _skin_likelihood(light: Float32, mesh: NDArray[np.float64]) -> Float32:

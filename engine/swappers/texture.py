@@ -6,10 +6,10 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.faces.mesh import face_width
+from engine.faces.mesh import SURFACE, face_width
 from engine.faces.pose import fit_similarity
 from engine.models.catalogue import canonical_mesh
-from engine.swappers.references import MESH_POINTS, Likeness, smooth_over_mesh
+from engine.swappers.references import Likeness, smooth_over_mesh
 from kernels.mesh import rasterize, vertex_facing
 from kernels.warp import warp_dense
 
@@ -39,9 +39,9 @@ def carry(person: Likeness, plate: NDArray[np.float64], shape: float, size: tupl
 
     shape: how far the inner face moves to the person's own shape, [0, 1].
     """
-    target = move_shape(plate[:MESH_POINTS], person, shape)
+    target = move_shape(plate[:SURFACE], person, shape)
     canonical = canonical_mesh()
-    places = [reference.mesh[:MESH_POINTS, :2] for reference in person.references]
+    places = [reference.mesh[:SURFACE, :2] for reference in person.references]
     facings = [reference.facing for reference in person.references]
     facing = smooth_over_mesh(vertex_facing(target, canonical.triangles))
     source_facing = np.tensordot(person.weights, np.array(facings), 1)
@@ -69,7 +69,7 @@ def move_shape(plate: NDArray[np.float64], person: Likeness, amount: float) -> N
     weights = canonical_mesh().procrustes_weights.astype(np.float64)
     moved = plate
     for reference, weight in zip(person.references, person.weights, strict=True):
-        own = reference.mesh[:MESH_POINTS]
+        own = reference.mesh[:SURFACE]
         laid = fit_similarity(own, plate, weights)(own)
         moved = moved + amount * weight * _shape_weights()[:, None] * (laid - plate)
     return moved

@@ -6,7 +6,8 @@ from pathlib import Path
 import pytest
 
 from engine.errors import PlateError, PlateNotFound, PlateUnsupported, UsageError
-from engine.plates.naming import frame_number, shown
+from engine.events import shown
+from engine.plates.naming import frame_number
 from engine.plates.sequence import find_sequence, parse_frames
 
 

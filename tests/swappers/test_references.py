@@ -7,10 +7,11 @@ import skimage.data
 import skimage.io
 
 from engine.errors import IdentityError, PlateError
+from engine.faces.exposure import REC709_LUMINANCE, SKIN_LIGHT
 from engine.faces.mesh import face_width
 from engine.swappers import atlas
 from engine.swappers.inspection import obstructions
-from engine.swappers.references import LUMINANCE, SKIN_LIGHT, Identity, find_pictures, inspect, load_identity
+from engine.swappers.references import Identity, find_pictures, inspect, load_identity
 
 
 @pytest.fixture
@@ -23,7 +24,7 @@ def test_a_reference_is_exposed_to_the_same_skin(astronaut_reference, hopper_ref
     for reference in (astronaut_reference, hopper_reference):
         regions = atlas.picture_regions(reference.mesh, reference.light.shape[:2])
         cheek = (regions.hull > 0.15) & (regions.inner_face > 0.05) & (regions.eyes < -0.06) & (regions.lips < -0.05)
-        luminance = reference.light[cheek] @ LUMINANCE
+        luminance = reference.light[cheek] @ REC709_LUMINANCE
         assert 0.6 * SKIN_LIGHT < np.median(luminance) < 1.7 * SKIN_LIGHT
 
 
