@@ -38,7 +38,7 @@ def test_contracts_of_the_layers():
 
 
 def test_kernels_stand_on_arrays_alone():
-    assert foreign("kernels") <= {"kernels", "numpy", "numba", "cupy", "scipy"}
+    assert foreign("kernels") <= {"kernels", "numpy", "numba", "llvmlite", "cupy", "scipy"}
 
 
 def test_host_addons_reach_the_engine_only_through_wire():

@@ -1,0 +1,44 @@
+"""The plate, the identity and a finished job that the tests of whole jobs share."""
+
+import shutil
+from pathlib import Path
+
+import matplotlib
+import numpy as np
+import pytest
+import skimage.data
+
+from engine import core
+from engine.shot import Plate, Shot
+from tests.jobs.place import CONSENT, FRAMES, LAYERS, Record, shot_of, write_frame
+
+
+@pytest.fixture(scope="session")
+def originals(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """The plate in `plate/`, the identity in `grace/`, and the tracks of the plate in `sh.tracks`."""
+    folder = tmp_path_factory.mktemp("originals")
+    (folder / "plate").mkdir()
+    (folder / "grace").mkdir()
+    encoded = skimage.data.astronaut()[:272, 90:362].astype(np.float64) / 255.0
+    linear = np.where(encoded <= 0.04045, encoded / 12.92, ((encoded + 0.055) / 1.055) ** 2.4)
+    for index, number in enumerate(FRAMES):
+        grain = np.random.default_rng(number).normal(0.0, 0.004, linear.shape)
+        write_frame(folder / f"plate/sh.{number}.exr", np.roll(linear, index, axis=1) + grain)
+    shutil.copy(Path(matplotlib.get_data_path()) / "sample_data/grace_hopper.jpg", folder / "grace")
+    (folder / "grace/consent.toml").write_text(CONSENT)
+    core.solve_shot(Shot(plate=Plate(path=str(folder / "plate"))), folder / "sh.tracks", Record())
+    return folder
+
+
+@pytest.fixture
+def work(originals: Path, tmp_path: Path) -> Path:
+    """A copy of the originals that a test may spoil, times of change included."""
+    return Path(shutil.copytree(originals, tmp_path / "work"))
+
+
+@pytest.fixture(scope="session")
+def whole(originals: Path) -> tuple[Path, Record]:
+    """One undisturbed run of the originals, with layers: its folder, and what it reported."""
+    report = Record()
+    core.run(shot_of(originals, "whole", *LAYERS), report)
+    return originals / "whole", report
