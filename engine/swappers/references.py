@@ -200,21 +200,21 @@ def load_identity(folder: Path) -> Identity:
 
 def inspect(folder: Path) -> list[Notice]:
     """What a person should know of an identity's pictures before using them; an unusable one is a notice, too."""
-    notices, usable = [], 0
+    notices, usable = [], []
     for path in find_pictures(folder):
         try:
             reference = read_reference(path)
         except FaceplateError as error:
             notices.append(Notice(error.code, str(error)))
             continue
-        usable += 1
+        usable.append(reference)
         notices += [
             Notice("reference", f"{path.name}: {thing} will be painted onto the face; a picture without is better.")
             for thing in reference.obstructions
         ]
     if usable:
         try:
-            load_identity(folder)
+            _refuse_strangers(usable, folder)
         except IdentityError as error:
             notices.append(Notice(error.code, str(error)))
     return notices
