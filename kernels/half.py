@@ -1,9 +1,8 @@
-"""Half floats in CPU loops: Numba has no float16 there, so that arrays are handed over as their bits.
+"""Half floats in loops: one loop for float16 and float32, on a CPU where Numba has no float16, and on a GPU.
 
-`loadable` views a half array as uint16; inside a loop `widened` turns what it reads into float32, and `narrowed` turns
-a float32 into what the array holds, rounding to the nearest, ties to even (IEEE 754; one instruction each on x86 with
-F16C and on ARM). Both pass float32 arrays through, so that one loop serves both. A CUDA kernel gets the float16 array
-itself and needs neither: float32(value) and an assignment do the same there.
+`loadable` hands a half array of the CPU over as its bits, uint16. In a loop, `widened` turns what it reads into
+float32, and `narrowed` turns a float32 into what the array holds, rounding to the nearest, ties to even (IEEE 754; one
+instruction each on x86 with F16C, on ARM, and on a GPU). Both pass float32 through.
 """
 
 from typing import Any
@@ -11,52 +10,47 @@ from typing import Any
 import numpy as np
 from llvmlite import ir
 from numba import types
-from numba.extending import intrinsic, overload
+from numba.extending import intrinsic
 from numpy.typing import NDArray
+
+from kernels.launch import INTERPRETED, on_gpu
 
 
 def loadable(array: NDArray[Any]) -> NDArray[Any]:
-    """The array as a CPU loop reads it: a half array's bits, any other array itself. Shares its memory."""
-    return array.view(np.uint16) if array.dtype == np.float16 else array
-
-
-def widened(value: Any) -> np.float32:
-    """float32 of an element of a `loadable` array. For loops; in Python it does the same, slowly."""
-    return np.float32(np.uint16(value).view(np.float16) if getattr(value, "dtype", None) == np.uint16 else value)
-
-
-def narrowed(value: Any, like: Any) -> Any:
-    """A float32 as an element of the `loadable` array that `like` was read from."""
-    return np.float16(value).view(np.uint16) if getattr(like, "dtype", None) == np.uint16 else value
+    """The array as a loop reads it: the bits of a half array of the CPU, any other array itself. Shares its memory."""
+    return array.view(np.uint16) if array.dtype == np.float16 and not on_gpu(array) else array
 
 
 @intrinsic
-def _half_to_float(typing_context, bits):
-    return types.float32(types.uint16), lambda _context, builder, _signature, arguments: builder.fpext(
-        builder.bitcast(arguments[0], ir.HalfType()), ir.FloatType()
-    )
-
-
-@intrinsic
-def _float_to_half(typing_context, value):
-    return types.uint16(types.float32), lambda _context, builder, _signature, arguments: builder.bitcast(
-        builder.fptrunc(arguments[0], ir.HalfType()), ir.IntType(16)
-    )
-
-
-_float_of_half: Any = _half_to_float
-_half_of_float: Any = _float_to_half
-
-
-@overload(widened, inline="always")
-def _widened(value):
+def _widened(typing_context, value):
     if value == types.uint16:
-        return lambda value: _float_of_half(value)
-    return lambda value: value
+        return types.float32(value), lambda _context, builder, _signature, arguments: builder.fpext(
+            builder.bitcast(arguments[0], ir.HalfType()), ir.FloatType()
+        )
+    return types.float32(value), lambda context, builder, _signature, arguments: context.cast(
+        builder, arguments[0], value, types.float32
+    )
 
 
-@overload(narrowed, inline="always")
-def _narrowed(value, like):
+@intrinsic
+def _narrowed(typing_context, value, like):
     if like == types.uint16:
-        return lambda value, like: _half_of_float(value)
-    return lambda value, like: value
+        return like(types.float32, like), lambda _context, builder, _signature, arguments: builder.bitcast(
+            builder.fptrunc(arguments[0], ir.HalfType()), ir.IntType(16)
+        )
+    return like(types.float32, like), lambda context, builder, _signature, arguments: context.cast(
+        builder, arguments[0], types.float32, like
+    )
+
+
+def _widened_in_python(value):
+    return np.float32(value.view(np.float16) if value.dtype == np.uint16 else value)
+
+
+def _narrowed_in_python(value, like):
+    return np.float16(value).view(np.uint16) if like.dtype == np.uint16 else like.dtype.type(value)
+
+
+# float32 of an element of a `loadable` array; and of a float32 what such an array holds, whose type is that of `like`.
+widened: Any = _widened_in_python if INTERPRETED else _widened
+narrowed: Any = _narrowed_in_python if INTERPRETED else _narrowed

@@ -28,6 +28,8 @@ Quality = Literal["preview", "final"]
 PREVIEW = 10.0
 # A median absolute deviation times this is a normal distribution's sigma.
 MAD_TO_SIGMA = 1.4826
+# What keeps the logarithm of light finite: (light + EPSILON) is scaled by a correction.
+EPSILON = 1e-3
 
 
 def membrane(
