@@ -17,7 +17,7 @@ from numba import float32, njit, prange
 from numpy.typing import ArrayLike, NDArray
 
 from kernels.elementary import power
-from kernels.launch import empty, run
+from kernels.launch import FUSED, empty, run
 
 Float32 = NDArray[np.float32]
 
@@ -156,7 +156,7 @@ def unview_pixel(r, g, b, from_view, knee, white):
     return transform(from_view, r, g, b)
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(cache=True, parallel=True, error_model="numpy", fastmath=FUSED)
 def _view(linear, to_view, knee, white, out):
     height, width, _ = out.shape
     for y in prange(height):
@@ -170,7 +170,7 @@ def _view(linear, to_view, knee, white, out):
         out[y] = line.reshape((width, 3))
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(cache=True, parallel=True, error_model="numpy", fastmath=FUSED)
 def _unview(seen, from_view, knee, white, out):
     height, width, _ = out.shape
     for y in prange(height):

@@ -14,6 +14,8 @@ TOLERANCES = {
     "half": (1e-3, 1e-6),
     # The view's curve against colour-science's, in float64.
     "view": (0.0, 2e-6),
+    # The composite against float64: sampling, curve, exponential and two matrices in float32.
+    "composite": (2e-5, 5e-6),
 }
 
 
