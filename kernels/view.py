@@ -10,16 +10,18 @@ Reproduction for Digital Images", 2002), started at the knee so that everything 
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import float32, njit, prange
 from numpy.typing import ArrayLike, NDArray
 
 from kernels.elementary import power
+from kernels.half import loadable, narrowed, widened
 from kernels.launch import FUSED, empty, run
 
 Float32 = NDArray[np.float32]
+Pixels = NDArray[Any]
 
 
 class ModelView(NamedTuple):
@@ -49,26 +51,29 @@ def make_view(
     return ModelView(to_view.astype(np.float32), np.linalg.inv(to_view).astype(np.float32), knee, white)
 
 
-def view(linear: Float32, model_view: ModelView, out: Float32 | None = None) -> Float32:
-    """Model view [0, 1] of scene-linear pixels (h, w, 3). Negatives clip to 0, values over white to 1, NaN gives 0."""
+def view(linear: Pixels, model_view: ModelView, out: Pixels | None = None) -> Pixels:
+    """Model view [0, 1] of scene-linear pixels (h, w, 3). Negatives clip to 0, values over white to 1, NaN gives 0.
+
+    Pixels and `out` (float32 when None) may be float16 or float32, as in the functions below.
+    """
     result = empty(linear, linear.shape) if out is None else out
-    run(_view, linear.shape[:2], linear, *parameters(model_view.to_view, model_view), result)
+    run(_view, linear.shape[:2], loadable(linear), *parameters(model_view.to_view, model_view), loadable(result))
     return result
 
 
-def unview(seen: Float32, model_view: ModelView, out: Float32 | None = None) -> Float32:
+def unview(seen: Pixels, model_view: ModelView, out: Pixels | None = None) -> Pixels:
     """Scene-linear plate pixels (h, w, 3) of a model view [0, 1]; the exact inverse of `view` inside its range."""
     result = empty(seen, seen.shape) if out is None else out
-    run(_unview, seen.shape[:2], seen, *parameters(model_view.from_view, model_view), result)
+    run(_unview, seen.shape[:2], loadable(seen), *parameters(model_view.from_view, model_view), loadable(result))
     return result
 
 
-def exposed(seen: Float32, model_view: ModelView, out: Float32 | None = None) -> Float32:
+def exposed(seen: Pixels, model_view: ModelView, out: Pixels | None = None) -> Pixels:
     """Exposed linear Rec.709 [0, white] of a model view [0, 1]: light, for statistics and blending in linear."""
     return unview(seen, model_view._replace(from_view=np.eye(3, dtype=np.float32)), out)
 
 
-def seen_of_exposed(linear: Float32, model_view: ModelView, out: Float32 | None = None) -> Float32:
+def seen_of_exposed(linear: Pixels, model_view: ModelView, out: Pixels | None = None) -> Pixels:
     """Model view [0, 1] of exposed linear Rec.709; the inverse of `exposed`."""
     return view(linear, model_view._replace(to_view=np.eye(3, dtype=np.float32)), out)
 
@@ -163,20 +168,32 @@ def _view(linear, to_view, knee, white, out):
         # The curves run over a line of numbers, three to a pixel, which is what vector instructions like.
         line = np.empty(3 * width, np.float32)
         for x in range(width):
-            r, g, b = transform(to_view, linear[y, x, 0], linear[y, x, 1], linear[y, x, 2])
-            line[3 * x], line[3 * x + 1], line[3 * x + 2] = r, g, b
+            r, g, b = widened(linear[y, x, 0]), widened(linear[y, x, 1]), widened(linear[y, x, 2])
+            line[3 * x], line[3 * x + 1], line[3 * x + 2] = transform(to_view, r, g, b)
         for i in range(3 * width):
             line[i] = view_channel(line[i], knee, white)
-        out[y] = line.reshape((width, 3))
+        _store(line, out[y])
 
 
 @njit(cache=True, parallel=True, error_model="numpy", fastmath=FUSED)
 def _unview(seen, from_view, knee, white, out):
     height, width, _ = out.shape
     for y in prange(height):
-        line = seen[y].copy().reshape(3 * width)
+        line = np.empty(3 * width, np.float32)
+        for x in range(width):
+            for c in range(3):
+                line[3 * x + c] = widened(seen[y, x, c])
         for i in range(3 * width):
             line[i] = unview_channel(line[i], knee, white)
         for x in range(width):
             r, g, b = transform(from_view, line[3 * x], line[3 * x + 1], line[3 * x + 2])
-            out[y, x, 0], out[y, x, 1], out[y, x, 2] = r, g, b
+            line[3 * x], line[3 * x + 1], line[3 * x + 2] = r, g, b
+        _store(line, out[y])
+
+
+@njit(cache=True)
+def _store(line, row):
+    for x in range(row.shape[0]):
+        like = row[x, 0]
+        row[x, 0], row[x, 1] = narrowed(line[3 * x], like), narrowed(line[3 * x + 1], like)
+        row[x, 2] = narrowed(line[3 * x + 2], like)

@@ -4,6 +4,7 @@
 
 from numba import cuda
 
+from kernels.half import narrowed, widened
 from kernels.view import unview_pixel, view_pixel
 
 
@@ -11,13 +12,17 @@ from kernels.view import unview_pixel, view_pixel
 def _view(linear, to_view, knee, white, out):
     x, y = cuda.grid(2)
     if y < out.shape[0] and x < out.shape[1]:
-        r, g, b = linear[y, x, 0], linear[y, x, 1], linear[y, x, 2]
-        out[y, x, 0], out[y, x, 1], out[y, x, 2] = view_pixel(r, g, b, to_view, knee, white)
+        r, g, b = widened(linear[y, x, 0]), widened(linear[y, x, 1]), widened(linear[y, x, 2])
+        r, g, b = view_pixel(r, g, b, to_view, knee, white)
+        like = out[y, x, 0]
+        out[y, x, 0], out[y, x, 1], out[y, x, 2] = narrowed(r, like), narrowed(g, like), narrowed(b, like)
 
 
 @cuda.jit
 def _unview(seen, from_view, knee, white, out):
     x, y = cuda.grid(2)
     if y < out.shape[0] and x < out.shape[1]:
-        r, g, b = seen[y, x, 0], seen[y, x, 1], seen[y, x, 2]
-        out[y, x, 0], out[y, x, 1], out[y, x, 2] = unview_pixel(r, g, b, from_view, knee, white)
+        r, g, b = widened(seen[y, x, 0]), widened(seen[y, x, 1]), widened(seen[y, x, 2])
+        r, g, b = unview_pixel(r, g, b, from_view, knee, white)
+        like = out[y, x, 0]
+        out[y, x, 0], out[y, x, 1], out[y, x, 2] = narrowed(r, like), narrowed(g, like), narrowed(b, like)

@@ -47,6 +47,17 @@ def test_out_is_filled_and_returned():
     np.testing.assert_array_equal(out, view(plate, make_view()))
 
 
+def test_halves_in_and_out_and_boxes_of_frames():
+    plate = light((40, 60, 3)).astype(np.float16)
+    box = plate[3:30, 5:50]
+    expected = view(box.astype(np.float32), make_view())
+    np.testing.assert_array_equal(view(box, make_view()), expected)
+    out = np.zeros((40, 60, 3), np.float16)
+    assert view(box, make_view(), out=out[3:30, 5:50]).base is out
+    np.testing.assert_array_equal(out[3:30, 5:50], expected.astype(np.float16))
+    np.testing.assert_array_equal(unview(out, make_view()), unview(out.astype(np.float32), make_view()))
+
+
 @pytest.mark.parametrize("wrong", [{"exposure": 0.0}, {"knee": 1.0}, {"white": 0.9}])
 def test_a_view_that_has_no_inverse_is_refused(wrong):
     with pytest.raises(ValueError):
