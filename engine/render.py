@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,11 +19,11 @@ from engine.shot import Shot
 from engine.swappers.base import Crop, Patch, Swapper
 from engine.swappers.mesh import MeshSwapper
 from engine.swappers.references import Identity, load_identity
-from kernels.composite import EPSILON, composite
+from kernels.composite import Counts, composite
 from kernels.grain import measure_grain, synthesize_grain
 from kernels.match import channel_mean
 from kernels.matte import feather, signed_distance
-from kernels.membrane import seam_correction
+from kernels.membrane import EPSILON, seam_correction
 from kernels.view import exposed, make_view, unview, view
 from kernels.warp import warp_affine
 
@@ -47,10 +47,11 @@ SAME_GRID = np.eye(3)[:2]
 
 
 class RenderReport(NamedTuple):
-    """How many faces were replaced in a frame, and how long each stage took."""
+    """How many faces were replaced in a frame, how long each stage took, and what the composites counted in all."""
 
     faces: int
     milliseconds: dict[str, float]
+    pixels: dict[str, int]
 
 
 class _Job(NamedTuple):
@@ -114,8 +115,9 @@ class Renderer:
         present.sort(key=lambda pair: face_width(pair[1].mesh))
         with _timed(stages, "view"):
             sights = [sight for pair in present if (sight := self._look(frame, *pair)) is not None]
-        replaced = [self._replace(frame, layers, sight, stages) for sight in sights]
-        return RenderReport(sum(replaced), stages)
+        counts = [done for sight in sights if (done := self._replace(frame, layers, sight, stages)) is not None]
+        total = Counts(*np.sum([Counts(0, 0, 0, 0), *counts], axis=0).tolist())
+        return RenderReport(len(counts), stages, total._asdict())
 
     def _look(self, frame: Frame, swapper: Swapper, face: FaceGeometry) -> _Sight | None:
         crop = swapper.crop(face, frame.data_window)
@@ -126,33 +128,38 @@ class Renderer:
         seen = view(_resampled(plate, _invert(_from_box(crop, box)), crop.size), self._view)
         return _Sight(swapper, face, crop, box, plate, seen)
 
-    def _replace(self, frame: Frame, layers: Layers, sight: _Sight, stages: dict[str, float]) -> bool:
-        """Replace one face; False when nothing of it is seen."""
+    def _replace(self, frame: Frame, layers: Layers, sight: _Sight, stages: dict[str, float]) -> Counts | None:
+        """Replace one face; None when nothing of it is seen."""
         with _timed(stages, "swap"):
             patch = sight.swapper.swap(sight.seen, sight.crop.points(sight.face.mesh), self._view)
             placed = self._place(patch, sight)
         if not placed.matte.any():
-            return False
+            return None
         with _timed(stages, "seam"):
             correction = self._seam(sight, placed)
         with _timed(stages, "grain"):
             grain = self._grain(sight, placed, frame.number)
         with _timed(stages, "composite"):
             box, alpha = sight.box, _alpha(frame, sight.box)
-            rgb = frame.rgb(box)
 
-            def over(plate: Float32, matte: Float32, alpha: Float32 | None) -> None:
-                composite(plate, placed.pixels, matte, SAME_GRID, self._view, correction, grain, alpha)
+            def over(plate: Any, matte: Float32, alpha: Float32 | None) -> Counts:
+                layers = correction, grain, alpha
+                return Counts.of(composite(plate, placed.pixels, matte, SAME_GRID, self._view, *layers))
 
             full = None
             if "patch" in layers.names:
-                full = _unpremultiplied(rgb, alpha).copy()
+                full = _unpremultiplied(frame.rgb(box), alpha).copy()
                 over(full, (placed.matte > 0.0).astype(np.float32), None)
             matte = placed.matte if alpha is None else placed.matte * (alpha > 0.0)
-            over(rgb, matte, alpha)
-            frame.replace(box, rgb, matte > 0.0)
+            planes = frame.planes(box)
+            if planes is not None:
+                counts = over(planes, matte, alpha)
+            else:
+                rgb = frame.rgb(box)
+                counts = over(rgb, matte, alpha)
+                frame.replace(box, rgb, matte > 0.0)
             layers.put(box, matte, full, placed.texture)
-        return True
+        return counts
 
     def _place(self, patch: Patch, sight: _Sight) -> _Placed:
         to_crop, size = _from_box(sight.crop, sight.box), (sight.box.height, sight.box.width)
