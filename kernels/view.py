@@ -78,6 +78,17 @@ def seen_of_exposed(linear: Pixels, model_view: ModelView, out: Pixels | None = 
     return view(linear, model_view._replace(to_view=np.eye(3, dtype=np.float32)), out)
 
 
+def held(linear: Pixels, model_view: ModelView, out: Pixels | None = None) -> Pixels:
+    """Exposed linear Rec.709 [0, white] of scene-linear pixels (h, w, 3), as far as the view holds it: NaN gives 0.
+
+    The same as `exposed(view(linear))`, without the two curves, which undo each other.
+    """
+    result = empty(linear, linear.shape) if out is None else out
+    white = np.float32(model_view.white)
+    run(_held, linear.shape[:2], loadable(linear), flat(model_view.to_view), white, loadable(result))
+    return result
+
+
 def flat(matrix: ArrayLike) -> tuple[np.float32, ...]:
     """A matrix row by row as scalars, which is how loops and CUDA kernels take it."""
     return tuple(np.asarray(matrix, np.float32).ravel())
@@ -148,6 +159,12 @@ def unview_channel(v, knee, white):
 
 
 @njit(cache=True, inline="always")
+def held_channel(x, white):
+    """One channel of exposed linear light, clamped to what a view holds."""
+    return min(x, white) if x > float32(0.0) else float32(0.0)
+
+
+@njit(cache=True, inline="always")
 def view_pixel(r, g, b, to_view, knee, white):
     """Plate-linear light to model view."""
     r, g, b = transform(to_view, r, g, b)
@@ -189,6 +206,17 @@ def _unview(seen, from_view, knee, white, out):
             r, g, b = transform(from_view, line[3 * x], line[3 * x + 1], line[3 * x + 2])
             line[3 * x], line[3 * x + 1], line[3 * x + 2] = r, g, b
         _store(line, out[y])
+
+
+@njit(cache=True, parallel=True, fastmath=FUSED)
+def _held(linear, to_view, white, out):
+    height, width, _ = out.shape
+    for y in prange(height):
+        for x in range(width):
+            r, g, b = transform(to_view, widened(linear[y, x, 0]), widened(linear[y, x, 1]), widened(linear[y, x, 2]))
+            like = out[y, x, 0]
+            out[y, x, 0], out[y, x, 1] = narrowed(held_channel(r, white), like), narrowed(held_channel(g, white), like)
+            out[y, x, 2] = narrowed(held_channel(b, white), like)
 
 
 @njit(cache=True)

@@ -2,7 +2,7 @@ import colour
 import numpy as np
 import pytest
 
-from kernels.view import exposed, make_view, seen_of_exposed, unview, view
+from kernels.view import exposed, held, make_view, seen_of_exposed, unview, view
 
 ACESCG_TO_REC709 = colour.matrix_RGB_to_RGB("ACEScg", "sRGB", chromatic_adaptation_transform="Bradford")
 
@@ -39,6 +39,14 @@ def test_what_the_view_cannot_hold_is_clipped_and_nan_is_black():
     plate = np.array([[[-1.0, 90.0, 0.0], [np.nan, np.nan, np.nan]]], np.float32)
     assert view(plate, make_view()).tolist() == [[[0.0, 1.0, 0.0], [0.0, 0.0, 0.0]]]
     assert view(plate, make_view()).dtype == np.float32
+
+
+def test_what_a_view_holds_is_what_comes_back_from_it():
+    plate = light(top=4.0) - np.float32(0.5)
+    plate[3, 4], plate[5, 6, 1] = np.nan, np.inf
+    model_view = make_view(ACESCG_TO_REC709, 1.4)
+    there_and_back = exposed(view(plate, model_view), model_view)
+    np.testing.assert_allclose(held(plate, model_view), there_and_back, rtol=1e-5, atol=2e-6)
 
 
 def test_out_is_filled_and_returned():

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kernels.view import make_view, unview, view
+from kernels.view import held, make_view, unview, view
 
 MATRIX = np.array([[1.7, -0.6, -0.1], [-0.1, 1.1, 0.0], [0.0, -0.1, 1.1]])
 
@@ -15,3 +15,4 @@ def test_view_and_unview(device, agree, dtype):
     view(light, model_view, out=seen)
     agree(view(device(light), model_view, out=seen_there), seen, "devices" if dtype == np.float32 else "half")
     agree(unview(seen_there, model_view), unview(seen, model_view), "devices" if dtype == np.float32 else "half")
+    agree(held(device(light), model_view), held(light, model_view))
