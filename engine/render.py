@@ -20,7 +20,8 @@ from engine.swappers.base import Crop, Patch, Swapper
 from engine.swappers.mesh import MeshSwapper
 from engine.swappers.references import Identity, load_identity
 from kernels.composite import Counts, composite
-from kernels.grain import measure_grain, synthesize_grain
+from kernels.grain import synthesize_grain
+from kernels.grain_measure import measure_grain
 from kernels.match import channel_mean
 from kernels.matte import feather, signed_distance
 from kernels.membrane import EPSILON, seam_correction
@@ -41,8 +42,6 @@ SEAM_LIMIT = 0.25
 SEAM_COLOR_LIMIT = 0.06
 # A matte below this is none: nobody sees it, and the matte layer's half floats must not lose it.
 THINNEST = 1e-3
-# At a thin matte the patch would need ever more grain to make up for what it covers; nobody sees it beyond this.
-MOST_GRAIN = np.float32(2.0)
 SAME_GRID = np.eye(3)[:2]
 
 
@@ -195,12 +194,10 @@ class Renderer:
         amount = self._shot.composite.grain
         if amount == 0.0:
             return None
-        model = measure_grain(sight.plate, placed.skin.astype(np.float32))
-        origin = (sight.box.x0, sight.box.y0)
-        noise = synthesize_grain(model, unview(placed.pixels, self._view), frame, self._shot.seed, origin)
-        # The plate's own grain shows through by 1 − matte; the composite multiplies by the matte. Variances add.
-        share = np.minimum(np.sqrt((2.0 - placed.matte) / np.maximum(placed.matte, 1e-3)), MOST_GRAIN)
-        return noise * (np.float32(amount) * share)[..., None]
+        model = measure_grain(sight.plate, placed.skin)
+        signal, origin = unview(placed.pixels, self._view), (sight.box.x0, sight.box.y0)
+        seed = self._shot.seed
+        return synthesize_grain(model, signal, frame, seed, origin, amount=amount, matte=placed.matte, out=signal)
 
 
 def read_identities(shot: Shot) -> list[Identity]:
