@@ -19,27 +19,13 @@ from engine.shot import Shot
 from engine.swappers.base import Crop, Patch, Swapper
 from engine.swappers.mesh import MeshSwapper
 from engine.swappers.references import Identity, load_identity
+from kernels.blend import matching_grain, seam_gain
 from kernels.composite import Counts, composite
-from kernels.grain import synthesize_grain
-from kernels.grain_measure import measure_grain
-from kernels.match import channel_mean
-from kernels.matte import feather, signed_distance
-from kernels.membrane import EPSILON, seam_correction
-from kernels.view import exposed, make_view, unview, view
+from kernels.view import make_view, view
 from kernels.warp import warp_affine
 
 Float32 = NDArray[np.float32]
 
-# The seam's difference is smoothed along the seam by this much, in face widths, so that grain does not streak inwards.
-SEAM_SMOOTHING = 0.02
-# The seam lies where the hull falls to this: thin enough not to be seen, and still on the patch.
-SEAM_MATTE = 0.004
-# The seam's correction fades out over this distance from the seam, in face widths.
-SEAM_REACH = 0.3
-# A larger gain than exp(this) is no difference of light but of things: a shadow of hair, a collar. The second is for
-# what one channel gets more than the others.
-SEAM_LIMIT = 0.25
-SEAM_COLOR_LIMIT = 0.06
 # A matte below this is none: nobody sees it, and the matte layer's half floats must not lose it.
 THINNEST = 1e-3
 SAME_GRID = np.eye(3)[:2]
@@ -135,9 +121,13 @@ class Renderer:
         if not placed.matte.any():
             return None
         with _timed(stages, "seam"):
-            correction = self._seam(sight, placed)
+            width, amount = face_width(sight.face.mesh), self._shot.composite.seam
+            hull, skin = placed.hull, placed.skin
+            correction = seam_gain(sight.plate, placed.pixels, hull, skin, self._view, width, amount)
         with _timed(stages, "grain"):
-            grain = self._grain(sight, placed, frame.number)
+            key, amount = (frame.number, self._shot.seed), self._shot.composite.grain
+            origin = sight.box.x0, sight.box.y0
+            grain = matching_grain(sight.plate, placed.pixels, placed.matte, skin, self._view, *key, origin, amount)
         with _timed(stages, "composite"):
             box, alpha = sight.box, _alpha(frame, sight.box)
 
@@ -171,33 +161,6 @@ class Renderer:
             _resampled(patch.skin[..., None].astype(np.float32), to_crop, size)[..., 0] > 0.5,
             _resampled(patch.texture, to_crop, size),
         )
-
-    def _seam(self, sight: _Sight, placed: _Placed) -> Float32 | None:
-        """The logarithm of the gain that makes the patch meet the plate at the edge of the hull."""
-        amount = self._shot.composite.seam
-        inside = placed.hull > SEAM_MATTE
-        if amount == 0.0 or not inside.any() or not placed.skin.any():
-            return None
-        plate = exposed(view(sight.plate, self._view), self._view)
-        width = face_width(sight.face.mesh)
-        correction = seam_correction(
-            plate, exposed(placed.pixels, self._view), inside, placed.skin, EPSILON, SEAM_SMOOTHING * width
-        )
-        # The light inside has been matched already; what is left at the edge is the edge's business.
-        correction *= 1.0 - feather(signed_distance(inside), SEAM_REACH * width)[..., None]
-        brightness = channel_mean(correction)[..., None]
-        color = _limited(correction - brightness, SEAM_COLOR_LIMIT)
-        return np.float32(amount) * (_limited(brightness, SEAM_LIMIT) + color)
-
-    def _grain(self, sight: _Sight, placed: _Placed, frame: int) -> Float32 | None:
-        """Plate-linear grain (h, w, 3), as strong as the plate's own was before the patch covered it."""
-        amount = self._shot.composite.grain
-        if amount == 0.0:
-            return None
-        model = measure_grain(sight.plate, placed.skin)
-        signal, origin = unview(placed.pixels, self._view), (sight.box.x0, sight.box.y0)
-        seed = self._shot.seed
-        return synthesize_grain(model, signal, frame, seed, origin, amount=amount, matte=placed.matte, out=signal)
 
 
 def read_identities(shot: Shot) -> list[Identity]:
@@ -252,11 +215,6 @@ def _resampled(array: Float32, out_to_source: NDArray[np.float64], size: tuple[i
     if array.shape[:2] == tuple(size[:2]) and np.array_equal(out_to_source, SAME_GRID):
         return array
     return warp_affine(array, out_to_source, (size[0], size[1]), "cubic")
-
-
-def _limited(values: Float32, limit: float) -> Float32:
-    """Values bent smoothly to stay within plus and minus `limit`."""
-    return np.asarray(limit * np.tanh(values / limit), np.float32)
 
 
 @contextmanager
