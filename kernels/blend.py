@@ -1,6 +1,6 @@
 """What joins a patch to its plate: the seam's gain, and grain as strong as the plate's own.
 
-`kernels.composite` lays them over the plate. All arrays lie over the same box of it. Distances are given in face widths,
+`kernels.composite` lays them over the plate. All arrays lie over the same box of it. Distances are in face widths,
 so that a near face and a far one are joined alike.
 """
 
