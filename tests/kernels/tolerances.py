@@ -14,6 +14,8 @@ TOLERANCES = {
     "half": (1e-3, 1e-6),
     # The view's curve against colour-science's, in float64.
     "view": (0.0, 2e-6),
+    # Distances to a polygon: float32 coordinates, relative to a tile of 64 pixels on a CPU and to a pixel on a GPU.
+    "polygon": (2e-5, 2e-5),
 }
 
 
