@@ -8,7 +8,7 @@ import math
 from typing import Any
 
 import numpy as np
-from numba import float32, njit, prange
+from numba import float32, int32, njit, prange
 from numpy.typing import NDArray
 
 from kernels.half import loadable, narrowed, widened
@@ -73,7 +73,7 @@ def clamped(index, size):
 def linear_place(centre, block, border, size):
     """Two neighbouring blocks and the second's share, for linear interpolation at a fine pixel's index."""
     place = (float32(centre) + float32(0.5)) / float32(block) - float32(0.5) + float32(border)
-    lower = math.floor(place)
+    lower = int32(math.floor(place))
     share = place - float32(lower)
     return clamped(lower, size), clamped(lower + 1, size), share
 
