@@ -21,7 +21,7 @@ from engine.swappers.references import Identity, Likeness
 from engine.swappers.skin import Skin, find_skin
 from engine.swappers.texture import Texture, carry
 from kernels.blur import gaussian, masked_gaussian
-from kernels.detail import match_sharpness
+from kernels.detail import Adjustment, adjust, match_sharpness
 from kernels.grain import mean_variance
 from kernels.grain_measure import measure_grain
 from kernels.match import FLOOR, log_light, match_light
@@ -108,7 +108,7 @@ class MeshSwapper:
             low_frequency=settings.low_frequency,
         )
         softness = settings.sharpness * _softness(matched, plate, regions, both, width)
-        return gaussian(matched, softness) if softness > 0.1 else matched
+        return adjust(matched, Adjustment(softness, 0.0), out=matched)
 
     def _hull(self, regions: Regions, texture: Texture, width: float) -> Float32:
         """Where the reference's texture may be used by the geometry of the face, (h, w) [0, 1]."""
