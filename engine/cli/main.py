@@ -16,6 +16,7 @@ from engine.cli.render import render
 from engine.cli.settings import settings
 from engine.cli.solve import solve
 from engine.cli.swap import swap
+from engine.cli.warm import warm
 
 app = typer.Typer(
     help="Replace a face in film footage, on scene-linear EXR frames.",
@@ -25,10 +26,14 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
 )
 identity = typer.Typer(help="The people whose faces are used.", no_args_is_help=True, rich_markup_mode=None)
+engine = typer.Typer(help="The engine behind the commands.", no_args_is_help=True, rich_markup_mode=None)
 for command in (swap, solve, render, info, demo, settings):
     app.command()(command)
 identity.command()(init)
 app.add_typer(identity, name="identity")
+engine.command()(warm)
+engine.callback()(lambda: None)
+app.add_typer(engine, name="engine")
 
 
 def _show_version(wanted: bool) -> None:

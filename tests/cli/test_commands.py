@@ -38,7 +38,7 @@ def test_help_comes_at_once(faceplate: Command):
     # Time of the processor, not of the clock: tests share the machine.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
     assert done.returncode == 0
-    for name in ("swap", "solve", "render", "info", "demo", "identity"):
+    for name in ("swap", "solve", "render", "info", "demo", "identity", "engine"):
         assert f"\n  {name} " in done.stdout
 
 
