@@ -31,7 +31,7 @@ def test_the_gain_joins_the_edge_and_fades_inwards():
     plate, patch, hull, skin = face((1.1, 1.1, 1.1))
     gain = seam_gain(plate, patch, hull, skin, VIEW, WIDTH)
     assert gain is not None and gain.dtype == np.float32
-    distance = ndimage.distance_transform_edt(hull > 0.004)
+    distance = np.asarray(ndimage.distance_transform_edt(hull > 0.004))
     edge, middle = (distance > 0.5) & (distance < 2.0), distance > SEAM_REACH * WIDTH + 1.0
     np.testing.assert_allclose(gain[edge], np.log(1.1), atol=0.025)
     assert np.count_nonzero(middle) > 50 and not gain[middle].any()
