@@ -136,12 +136,20 @@ def part_in_row(ax, ay, bx, by, y):
     return ax + (top - ay) * slope, ax + (bottom - ay) * slope, bottom - top if by > ay else top - bottom
 
 
+@njit(cache=True, inline="always")
+def share_of(total):
+    """The share of a pixel that is covered, of its sum over the edges, either way round; a rounding error is none."""
+    share = float32(min(abs(total), 1.0))
+    return share if share > float32(1e-7) else float32(0.0)
+
+
 @njit(cache=True, parallel=True, error_model="numpy")
 def _cover(corners, coverage):
     height, width = coverage.shape
     count = len(corners)
     for y in prange(height):
-        row, whole = np.zeros(width), np.zeros(width + 1)
+        # What each pixel gains over the one to its left.
+        line = np.zeros(width + 1)
         for i in range(count):
             j = i + 1 if i + 1 < count else 0
             left, right, signed = part_in_row(corners[i, 0], corners[i, 1], corners[j, 0], corners[j, 1], y)
@@ -150,13 +158,16 @@ def _cover(corners, coverage):
             # The part of the row right of the edge gains its height.
             first = int(min(max(math.floor(min(left, right)), 0.0), float64(width)))
             last = int(min(max(math.floor(max(left, right)) + 1.0, 0.0), float64(width)))
+            before = 0.0
             for x in range(first, last):
-                row[x] += signed * row_part(left, right, float64(x))
-            whole[last] += signed
+                part = signed * row_part(left, right, float64(x))
+                line[x] += part - before
+                before = part
+            line[last] += signed - before
         total = 0.0
         for x in range(width):
-            total += whole[x]
-            coverage[y, x] = narrowed(float32(min(abs(row[x] + total), 1.0)), coverage[y, x])
+            total += line[x]
+            coverage[y, x] = narrowed(share_of(total), coverage[y, x])
 
 
 @njit(cache=True, parallel=True, error_model="numpy")

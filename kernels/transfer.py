@@ -189,7 +189,7 @@ def _count(weight, counts):
         counts[y] = count
 
 
-@njit(cache=True, error_model="numpy")
+@njit(cache=True, inline="always", error_model="numpy")
 def lane_sums(picture, weight, shift, y, lane, lanes, total):
     """The sums (10,) of the `moments` of every so many pixels of a row."""
     w, r, g, b, rr, rg, rb, gg, gb, bb = 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0, 0.0

@@ -2,10 +2,10 @@
 
 # pyright: reportCallIssue=false
 
-from numba import cuda, float32, float64
+from numba import cuda, float64
 
 from kernels.half import narrowed, widened
-from kernels.matte import combined, feathered, part_in_row, row_part
+from kernels.matte import combined, feathered, part_in_row, row_part, share_of
 
 
 @cuda.jit
@@ -18,7 +18,7 @@ def _cover(corners, coverage):
             left, right, signed = part_in_row(corners[i, 0], corners[i, 1], corners[j, 0], corners[j, 1], y)
             if signed != 0.0:
                 total += signed * row_part(left, right, float64(x))
-        coverage[y, x] = narrowed(float32(min(abs(total), 1.0)), coverage[y, x])
+        coverage[y, x] = narrowed(share_of(total), coverage[y, x])
 
 
 @cuda.jit

@@ -24,6 +24,10 @@ TOLERANCES = {
     "grain table": (1e-4, 2e-6),
     # Distances to a polygon: float32 coordinates, relative to a tile of 64 pixels on a CPU and to a pixel on a GPU.
     "polygon": (2e-5, 2e-5),
+    # A logarithm and an exponential in float32, against NumPy's in float64.
+    "match": (1e-5, 1e-6),
+    # A colour matrix in float32, whose products nearly cancel, against NumPy's in float64.
+    "transfer": (1e-5, 5e-6),
 }
 
 
