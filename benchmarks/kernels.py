@@ -8,7 +8,7 @@ from pathlib import Path
 from benchmarks import growth
 from benchmarks.report import Row, main
 
-CASES = ("composite", "match", "membrane", "mesh", "warp", "blur", "grain", "matte")
+CASES = ("composite", "match", "membrane", "mesh", "warp", "blur", "grain", "detail", "matte")
 
 
 def add_options(parser: argparse.ArgumentParser) -> None:

@@ -251,7 +251,7 @@ def _gain(frequency: NDArray[np.floating[Any]], sigma: float) -> Float64:
     return (waves @ kernel) ** 2
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def sum_strip(row, down, across, noise_down, noise_across, edges, first, sums):
     """Add up the rings (3, BANDS + 2) along a strip of a row of a half spectrum, from a column on.
 
