@@ -1,15 +1,13 @@
 """The table that every benchmark prints, its JSON, and its exit status."""
 
 import argparse
+import json
 import sys
 from collections.abc import Callable, Sequence
-
-import msgspec
-from rich.console import Console
-from rich.table import Table
+from typing import NamedTuple
 
 
-class Row(msgspec.Struct, frozen=True):
+class Row(NamedTuple):
     """One comparison. peer_ms and our_ms are medians in milliseconds; the ratio is ours over the peer's."""
 
     what: str
@@ -40,8 +38,7 @@ def main(
     arguments = parser.parse_args()
     rows = measure(arguments)
     if arguments.json:
-        values = [msgspec.to_builtins(row) | {"ratio": row.ratio, "met": row.met} for row in rows]
-        print(msgspec.json.encode(values).decode())
+        print(json.dumps([row._asdict() | {"ratio": row.ratio, "met": row.met} for row in rows]))
     else:
         _print_table(rows)
     if arguments.check and not all(row.met for row in rows):
@@ -49,6 +46,9 @@ def main(
 
 
 def _print_table(rows: Sequence[Row]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
     table = Table("what", "peer", "peer ms", "ours ms", "ratio", "target")
     for row in rows:
         verdict = f"{row.ratio:.3g}" if row.met else f"{row.ratio:.3g} (missed)"

@@ -192,7 +192,8 @@ def _edit(job: _Job, renderer: Renderer, read: _Read) -> _Edited:
     check_consents(job.shot)
     rendered = renderer.render(read.frame)
     read.frame.attributes.update(job.marks.of(rendered.faces))
-    return _Edited(read.frame, RenderReport(rendered.faces, {"read": read.milliseconds, **rendered.milliseconds}))
+    milliseconds = {"read": read.milliseconds, **rendered.milliseconds}
+    return _Edited(read.frame, rendered._replace(milliseconds=milliseconds))
 
 
 def _write(job: _Job, edited: _Edited) -> FrameDone:
@@ -201,7 +202,7 @@ def _write(job: _Job, edited: _Edited) -> FrameDone:
     path = job.places.path(number)
     write_frame(edited.frame, path, job.shot.output.compression)
     milliseconds = {**edited.report.milliseconds, "write": _since(start)}
-    return FrameDone(number, shown(path), edited.report.faces, milliseconds)
+    return FrameDone(number, shown(path), edited.report.faces, milliseconds, edited.report.pixels)
 
 
 def _since(start: float) -> float:

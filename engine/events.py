@@ -39,12 +39,17 @@ class Notice(Event, frozen=True, tag="notice"):
 
 
 class FrameDone(Event, frozen=True, tag="frame-done"):
-    """A frame is written whole. `milliseconds` says how long each stage took."""
+    """A frame is written whole. `milliseconds` says how long each stage took.
+
+    `pixels` counts those under the mattes: written; clipped by the plate's view; not_finite, which were left alone;
+    negative, in a channel, after the composite.
+    """
 
     frame: int
     path: str
     faces: int
     milliseconds: dict[str, float]
+    pixels: dict[str, int] = {}
 
 
 class FrameSkipped(Event, frozen=True, tag="frame-skipped"):

@@ -4,7 +4,7 @@ import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -19,38 +19,24 @@ from engine.shot import Shot
 from engine.swappers.base import Crop, Patch, Swapper
 from engine.swappers.mesh import MeshSwapper
 from engine.swappers.references import Identity, load_identity
-from kernels.composite import EPSILON, composite
-from kernels.grain import measure_grain, synthesize_grain
-from kernels.match import channel_mean
-from kernels.matte import feather, signed_distance
-from kernels.membrane import seam_correction
-from kernels.view import exposed, make_view, unview, view
+from kernels.blend import matching_grain, seam_gain
+from kernels.composite import Counts, composite
+from kernels.view import make_view, view
 from kernels.warp import warp_affine
 
 Float32 = NDArray[np.float32]
 
-# The seam's difference is smoothed along the seam by this much, in face widths, so that grain does not streak inwards.
-SEAM_SMOOTHING = 0.02
-# The seam lies where the hull falls to this: thin enough not to be seen, and still on the patch.
-SEAM_MATTE = 0.004
-# The seam's correction fades out over this distance from the seam, in face widths.
-SEAM_REACH = 0.3
-# A larger gain than exp(this) is no difference of light but of things: a shadow of hair, a collar. The second is for
-# what one channel gets more than the others.
-SEAM_LIMIT = 0.25
-SEAM_COLOR_LIMIT = 0.06
 # A matte below this is none: nobody sees it, and the matte layer's half floats must not lose it.
 THINNEST = 1e-3
-# At a thin matte the patch would need ever more grain to make up for what it covers; nobody sees it beyond this.
-MOST_GRAIN = np.float32(2.0)
 SAME_GRID = np.eye(3)[:2]
 
 
 class RenderReport(NamedTuple):
-    """How many faces were replaced in a frame, and how long each stage took."""
+    """How many faces were replaced in a frame, how long each stage took, and what the composites counted in all."""
 
     faces: int
     milliseconds: dict[str, float]
+    pixels: dict[str, int]
 
 
 class _Job(NamedTuple):
@@ -114,8 +100,9 @@ class Renderer:
         present.sort(key=lambda pair: face_width(pair[1].mesh))
         with _timed(stages, "view"):
             sights = [sight for pair in present if (sight := self._look(frame, *pair)) is not None]
-        replaced = [self._replace(frame, layers, sight, stages) for sight in sights]
-        return RenderReport(sum(replaced), stages)
+        counts = [done for sight in sights if (done := self._replace(frame, layers, sight, stages)) is not None]
+        total = Counts(*np.sum([Counts(0, 0, 0, 0), *counts], axis=0).tolist())
+        return RenderReport(len(counts), stages, total._asdict())
 
     def _look(self, frame: Frame, swapper: Swapper, face: FaceGeometry) -> _Sight | None:
         crop = swapper.crop(face, frame.data_window)
@@ -126,33 +113,42 @@ class Renderer:
         seen = view(_resampled(plate, _invert(_from_box(crop, box)), crop.size), self._view)
         return _Sight(swapper, face, crop, box, plate, seen)
 
-    def _replace(self, frame: Frame, layers: Layers, sight: _Sight, stages: dict[str, float]) -> bool:
-        """Replace one face; False when nothing of it is seen."""
+    def _replace(self, frame: Frame, layers: Layers, sight: _Sight, stages: dict[str, float]) -> Counts | None:
+        """Replace one face; None when nothing of it is seen."""
         with _timed(stages, "swap"):
             patch = sight.swapper.swap(sight.seen, sight.crop.points(sight.face.mesh), self._view)
             placed = self._place(patch, sight)
         if not placed.matte.any():
-            return False
+            return None
         with _timed(stages, "seam"):
-            correction = self._seam(sight, placed)
+            width, amount = face_width(sight.face.mesh), self._shot.composite.seam
+            hull, skin = placed.hull, placed.skin
+            correction = seam_gain(sight.plate, placed.pixels, hull, skin, self._view, width, amount)
         with _timed(stages, "grain"):
-            grain = self._grain(sight, placed, frame.number)
+            key, amount = (frame.number, self._shot.seed), self._shot.composite.grain
+            origin = sight.box.x0, sight.box.y0
+            grain = matching_grain(sight.plate, placed.pixels, placed.matte, skin, self._view, *key, origin, amount)
         with _timed(stages, "composite"):
             box, alpha = sight.box, _alpha(frame, sight.box)
-            rgb = frame.rgb(box)
 
-            def over(plate: Float32, matte: Float32, alpha: Float32 | None) -> None:
-                composite(plate, placed.pixels, matte, SAME_GRID, self._view, correction, grain, alpha)
+            def over(plate: Any, matte: Float32, alpha: Float32 | None) -> Counts:
+                layers = correction, grain, alpha
+                return Counts.of(composite(plate, placed.pixels, matte, SAME_GRID, self._view, *layers))
 
             full = None
             if "patch" in layers.names:
-                full = _unpremultiplied(rgb, alpha).copy()
+                full = _unpremultiplied(frame.rgb(box), alpha).copy()
                 over(full, (placed.matte > 0.0).astype(np.float32), None)
             matte = placed.matte if alpha is None else placed.matte * (alpha > 0.0)
-            over(rgb, matte, alpha)
-            frame.replace(box, rgb, matte > 0.0)
+            planes = frame.planes(box)
+            if planes is not None:
+                counts = over(planes, matte, alpha)
+            else:
+                rgb = frame.rgb(box)
+                counts = over(rgb, matte, alpha)
+                frame.replace(box, rgb, matte > 0.0)
             layers.put(box, matte, full, placed.texture)
-        return True
+        return counts
 
     def _place(self, patch: Patch, sight: _Sight) -> _Placed:
         to_crop, size = _from_box(sight.crop, sight.box), (sight.box.height, sight.box.width)
@@ -165,35 +161,6 @@ class Renderer:
             _resampled(patch.skin[..., None].astype(np.float32), to_crop, size)[..., 0] > 0.5,
             _resampled(patch.texture, to_crop, size),
         )
-
-    def _seam(self, sight: _Sight, placed: _Placed) -> Float32 | None:
-        """The logarithm of the gain that makes the patch meet the plate at the edge of the hull."""
-        amount = self._shot.composite.seam
-        inside = placed.hull > SEAM_MATTE
-        if amount == 0.0 or not inside.any() or not placed.skin.any():
-            return None
-        plate = exposed(view(sight.plate, self._view), self._view)
-        width = face_width(sight.face.mesh)
-        correction = seam_correction(
-            plate, exposed(placed.pixels, self._view), inside, placed.skin, EPSILON, SEAM_SMOOTHING * width
-        )
-        # The light inside has been matched already; what is left at the edge is the edge's business.
-        correction *= 1.0 - feather(signed_distance(inside), SEAM_REACH * width)[..., None]
-        brightness = channel_mean(correction)[..., None]
-        color = _limited(correction - brightness, SEAM_COLOR_LIMIT)
-        return np.float32(amount) * (_limited(brightness, SEAM_LIMIT) + color)
-
-    def _grain(self, sight: _Sight, placed: _Placed, frame: int) -> Float32 | None:
-        """Plate-linear grain (h, w, 3), as strong as the plate's own was before the patch covered it."""
-        amount = self._shot.composite.grain
-        if amount == 0.0:
-            return None
-        model = measure_grain(sight.plate, placed.skin.astype(np.float32))
-        origin = (sight.box.x0, sight.box.y0)
-        noise = synthesize_grain(model, unview(placed.pixels, self._view), frame, self._shot.seed, origin)
-        # The plate's own grain shows through by 1 − matte; the composite multiplies by the matte. Variances add.
-        share = np.minimum(np.sqrt((2.0 - placed.matte) / np.maximum(placed.matte, 1e-3)), MOST_GRAIN)
-        return noise * (np.float32(amount) * share)[..., None]
 
 
 def read_identities(shot: Shot) -> list[Identity]:
@@ -248,11 +215,6 @@ def _resampled(array: Float32, out_to_source: NDArray[np.float64], size: tuple[i
     if array.shape[:2] == tuple(size[:2]) and np.array_equal(out_to_source, SAME_GRID):
         return array
     return warp_affine(array, out_to_source, (size[0], size[1]), "cubic")
-
-
-def _limited(values: Float32, limit: float) -> Float32:
-    """Values bent smoothly to stay within plus and minus `limit`."""
-    return np.asarray(limit * np.tanh(values / limit), np.float32)
 
 
 @contextmanager

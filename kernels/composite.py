@@ -1,4 +1,4 @@
-"""Put a patch into a plate, in the plate's own pixels and in scene-linear light.
+"""The composite: lay a patch over the plate, in one pass, in the plate's own pixels.
 
     plate' = plate + alpha · matte · (gain · linear(patch) + grain − linear(view(plate)))
 
@@ -11,30 +11,31 @@ new infinity is made: what is too large for a half becomes the largest half.
 The patch is sampled in the model view, as it came from its network, and turned into light afterwards.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
-from numba import float32, njit, prange, uint32
+from numba import float32, int32, njit, prange
 from numpy.typing import ArrayLike, NDArray
 
 from kernels.elementary import exp
 from kernels.half import loadable, narrowed, widened
-from kernels.launch import empty, fetch, run, zeros
+from kernels.launch import FUSED, contiguous, empty, fetch, run, zeros
 from kernels.membrane import EPSILON
+from kernels.sampling import SAME_GRID, bilinear, place_of, sample_line
 from kernels.view import ModelView, flat, transform, unview_channel
 
-Float32 = NDArray[np.float32]
+Pixels = NDArray[Any]
 
-SAME_GRID = (np.float32(1.0), np.float32(0.0), np.float32(0.0), np.float32(0.0), np.float32(1.0), np.float32(0.0))
-# Rows that one thread takes at a time.
-BAND = 8
+# Rows that one thread takes at a time, and pixels of a row whose numbers stay in the first cache together.
+BAND, PIECE = 8, 512
 LARGEST_HALF = np.float32(65504.0)
 LARGEST_FLOAT = np.float32(np.finfo(np.float32).max)
 
 
 class Counts(NamedTuple):
-    """What a composite met under the matte: pixels written, of them those whose view clipped, pixels left alone because
-    they were not finite, and written ones with a negative value afterwards.
+    """Pixels under the matte: written; where the plate's view clipped; not finite and so left alone; with a negative
+    channel after the composite.
     """
 
     written: int
@@ -44,87 +45,77 @@ class Counts(NamedTuple):
 
     @classmethod
     def of(cls, counts: Any) -> "Counts":
-        """The counts (4,) that `composite` was given to fill. Waits for the GPU where they lie there."""
+        """What `composite` counted. Waits for the GPU where it ran there."""
         return cls(*(int(count) for count in fetch(counts)))
 
 
 def composite(
-    plate: NDArray[Any],
-    patch: NDArray[Any],
-    matte: NDArray[Any],
+    plate: Pixels | Sequence[Pixels],
+    patch: Pixels,
+    matte: Pixels,
     plate_to_patch: ArrayLike,
     model_view: ModelView,
-    correction: NDArray[Any] | None = None,
-    grain: NDArray[Any] | None = None,
-    alpha: NDArray[Any] | None = None,
+    correction: Pixels | None = None,
+    grain: Pixels | None = None,
+    alpha: Pixels | None = None,
     *,
     plate_to_correction: ArrayLike | None = None,
     counts: Any = None,
-) -> Counts | None:
-    """Composite into `plate` in place.
+) -> Any:
+    """Composite into `plate` in place, and count: returns an array (4,) int64 beside the plate, for `Counts.of`.
 
-    plate: (h, w, 3) scene-linear, premultiplied where `alpha` is given; float16 or float32, any strides: a box of a
-    frame, or planes behind a moved axis. patch: (ph, pw, 3) model view [0, 1]. matte: (h, w) [0, 1]. plate_to_patch:
-    (2, 3), plate pixels to patch pixels. correction: the logarithm of the gain on exposed light (h, w, 3), see
+    plate: (h, w, 3) scene-linear, premultiplied where `alpha` is given; or its three planes (h, w); any strides, so a
+    box of a frame. patch: (ph, pw, 3) model view [0, 1]. matte: (h, w) [0, 1]. plate_to_patch: (2, 3), plate pixels to
+    patch pixels. correction: the logarithm of the gain on exposed light (h, w, 3), see
     `kernels.membrane.seam_correction`; of another size with `plate_to_correction` (2, 3). grain: (h, w, 3),
-    plate-linear. alpha: (h, w) [0, 1]. All but the plate may be float16 or float32, too.
+    plate-linear. alpha: (h, w) [0, 1]. All may be float16 or float32.
 
-    Returns what it met; given `counts` (4,) int64 beside the plate, adds to them instead, and does not wait for a GPU.
+    Given `counts`, it adds to them and returns them. Nothing waits for a GPU.
     """
-    total = zeros(plate, 4, np.int64) if counts is None else counts
-    none, nothing = empty(plate, (len(matte), 0, 3)), empty(plate, (len(matte), 0))
+    red, green, blue = _planes(plate)
+    total = zeros(red, 4, np.int64) if counts is None else counts
+    none, nothing = empty(red, (len(matte), 0, 3)), empty(red, (len(matte), 0))
     run(
         _composite,
         matte.shape,
-        loadable(plate),
-        loadable(patch),
+        *(loadable(red), loadable(green), loadable(blue)),
+        loadable(contiguous(patch)),
         loadable(matte),
         flat(plate_to_patch),
         *(flat(model_view.to_view), flat(model_view.from_view)),
         *(np.float32(model_view.knee), np.float32(model_view.white)),
-        none if correction is None else loadable(correction),
+        none if correction is None else loadable(contiguous(correction)),
         SAME_GRID if plate_to_correction is None else flat(plate_to_correction),
         none if grain is None else loadable(grain),
         nothing if alpha is None else loadable(alpha),
-        LARGEST_HALF if plate.dtype == np.float16 else LARGEST_FLOAT,
+        LARGEST_HALF if red.dtype == np.float16 else LARGEST_FLOAT,
         total,
     )
-    return Counts.of(total) if counts is None else None
+    return total
 
 
-@njit(cache=True, inline="always")
-def place_of(matrix, x, y):
-    """Where an affine (2, 3), row by row, takes the centre of a pixel."""
-    px, py = float32(x) + float32(0.5), float32(y) + float32(0.5)
-    return matrix[0] * px + matrix[1] * py + matrix[2], matrix[3] * px + matrix[4] * py + matrix[5]
-
-
-@njit(cache=True, inline="always")
-def bilinear(source, u, v):
-    """A colour at a place of a picture (h, w, 3), which continues with its edge pixels."""
-    right_edge, lower_edge = source.shape[1] - 1, source.shape[0] - 1
-    u = min(max(u - float32(0.5), float32(0.0)), float32(right_edge))
-    v = min(max(v - float32(0.5), float32(0.0)), float32(lower_edge))
-    i, j = uint32(u), uint32(v)
-    across, down = u - float32(i), v - float32(j)
-    # Unsigned: a signed index would be tested for counting from the end.
-    right, below = min(uint32(i + uint32(1)), uint32(right_edge)), min(uint32(j + uint32(1)), uint32(lower_edge))
-    w11 = across * down
-    w10, w01 = across - w11, down - w11
-    w00 = float32(1.0) - across - w01
-    r = w00 * widened(source[j, i, 0]) + w10 * widened(source[j, right, 0])
-    g = w00 * widened(source[j, i, 1]) + w10 * widened(source[j, right, 1])
-    b = w00 * widened(source[j, i, 2]) + w10 * widened(source[j, right, 2])
-    r += w01 * widened(source[below, i, 0]) + w11 * widened(source[below, right, 0])
-    g += w01 * widened(source[below, i, 1]) + w11 * widened(source[below, right, 1])
-    b += w01 * widened(source[below, i, 2]) + w11 * widened(source[below, right, 2])
-    return r, g, b
+def _planes(plate: Pixels | Sequence[Pixels]) -> tuple[Pixels, Pixels, Pixels]:
+    red, green, blue = plate if isinstance(plate, Sequence) else (plate[..., 0], plate[..., 1], plate[..., 2])
+    return red, green, blue
 
 
 @njit(cache=True, inline="always")
 def gained(light, correction):
     """Exposed light with a correction in logarithm; as `kernels.membrane.corrected_channel`."""
     return (light + float32(EPSILON)) * exp(correction) - float32(EPSILON)
+
+
+@njit(cache=True, inline="always")
+def light_of(patch, plate_to_patch, correction, plate_to_correction, knee, white, x, y):
+    """Exposed, corrected light at a plate's pixel; `_light_line` is the same for a row."""
+    u, v = place_of(plate_to_patch, x, y)
+    r, g, b = bilinear(patch, u, v)
+    r, g, b = unview_channel(r, knee, white), unview_channel(g, knee, white), unview_channel(b, knee, white)
+    if correction.size > 0:
+        u, v = place_of(plate_to_correction, x, y)
+        gain_r, gain_g, gain_b = bilinear(correction, u, v)
+        r, g, b = gained(r, gain_r), gained(g, gain_g), gained(b, gain_b)
+    return r, g, b
 
 
 @njit(cache=True, inline="always")
@@ -145,76 +136,76 @@ def limited(value, largest):
 
 
 @njit(cache=True, inline="always")
-def finite(r, g, b):
+def is_finite(r, g, b):
     """Whether a colour holds neither NaN nor infinity."""
     return abs(r) + abs(g) + abs(b) < float32(np.inf)
 
 
-@njit(cache=True)
-def _sampled_line(source, matrix, x0, y, line):
-    """Colours of a row of plate pixels from x0 on, into three lines (3, n)."""
-    same = matrix[0] == 1.0 and matrix[1] == 0.0 and matrix[2] == 0.0
-    same = same and matrix[3] == 0.0 and matrix[4] == 1.0 and matrix[5] == 0.0
-    if same and y < source.shape[0] and x0 + line.shape[1] <= source.shape[1]:
-        for i in range(line.shape[1]):
-            line[0, i] = widened(source[y, x0 + i, 0])
-            line[1, i] = widened(source[y, x0 + i, 1])
-            line[2, i] = widened(source[y, x0 + i, 2])
-        return
-    for i in range(line.shape[1]):
-        u, v = place_of(matrix, x0 + i, y)
-        line[0, i], line[1, i], line[2, i] = bilinear(source, u, v)
+@njit(cache=True, inline="always")
+def inverse_of(coverage):
+    """What undoes a premultiplication; 1 where there is no alpha to undo."""
+    return float32(1.0) / coverage if coverage > float32(0.0) else float32(1.0)
 
 
-@njit(cache=True)
-def _light_line(patch, plate_to_patch, correction, plate_to_correction, knee, white, x0, y, light, gain):
-    """Exposed, corrected light of a row of plate pixels, into three lines (3, n); `gain` (3, n) is scratch."""
-    _sampled_line(patch, plate_to_patch, x0, y, light)
-    line = light.reshape(light.size)
+@njit(cache=True, error_model="numpy", fastmath=FUSED)
+def _share_line(matte, alpha, share, inverse):
+    """Of a row's matte (n,) and alpha (n,), if any: what the pixels get of the change, and what undoes the alpha."""
+    zero = float32(0.0)
+    for i in range(share.shape[0]):
+        share[i], inverse[i] = max(widened(matte[i]), zero), float32(1.0)
+    if alpha.size > 0:
+        for i in range(share.shape[0]):
+            coverage = max(widened(alpha[i]), zero)
+            share[i] *= coverage
+            inverse[i] = inverse_of(coverage)
+
+
+@njit(cache=True, error_model="numpy", fastmath=FUSED)
+def _light_line(patch, plate_to_patch, correction, plate_to_correction, knee, white, x0, y, cells, shares, light, gain):
+    """Exposed, corrected light (3, n) of the pixels of a row; cells (n,), shares (2, n) and gain (3, n) are scratch."""
+    sample_line(patch, plate_to_patch, x0, y, cells, shares, light)
+    line, amount = light.reshape(light.size), gain.reshape(gain.size)
     for i in range(line.size):
         line[i] = unview_channel(line[i], knee, white)
     if correction.size > 0:
-        _sampled_line(correction, plate_to_correction, x0, y, gain)
-        amount = gain.reshape(gain.size)
+        sample_line(correction, plate_to_correction, x0, y, cells, shares, gain)
         for i in range(line.size):
             line[i] = gained(line[i], amount[i])
 
 
-@njit(cache=True, error_model="numpy")
-def _row(plate, share, coverage, light, grain, to_view, from_view, white, largest, own, counts):
-    """Composite a row of plate pixels (n, 3) where `light` (3, n) has been made; `own` (3, n) is scratch.
+@njit(cache=True, fastmath=FUSED)
+def _add_grain(grain, to_view, light):
+    """Add a row's grain (n, 3), which is plate-linear, to its light (3, n), which is the view's."""
+    for i in range(light.shape[1]):
+        r, g, b = transform(to_view, widened(grain[i, 0]), widened(grain[i, 1]), widened(grain[i, 2]))
+        light[0, i] += r
+        light[1, i] += g
+        light[2, i] += b
 
-    share: (n,) what the pixel gets of the change, 0 where it gets none. coverage: (n,) the plate's alpha.
+
+@njit(cache=True, fastmath=FUSED)
+def _mix_line(own, light, share, inverse, to_view, from_view, white, largest, counts):
+    """Into `light` (3, n) the pixels of a row whose plate is `own` (3, n); into `share` 0 where none is to be written.
+
+    Adds to counts (4,).
     """
-    count = share.shape[0]
-    for i in range(count):
-        own[0, i], own[1, i], own[2, i] = widened(plate[i, 0]), widened(plate[i, 1]), widened(plate[i, 2])
     own_r, own_g, own_b, light_r, light_g, light_b = own[0], own[1], own[2], light[0], light[1], light[2]
-    if grain.size > 0:
-        for i in range(count):
-            # Half the formula ahead of time: the grain is plate-linear, the light is the view's.
-            r, g, b = transform(to_view, widened(grain[i, 0]), widened(grain[i, 1]), widened(grain[i, 2]))
-            light_r[i] += r
-            light_g[i] += g
-            light_b[i] += b
-    broken, written, clips, negatives = 0, 0, 0, 0
-    for i in range(count):
-        r, g, b = own_r[i] / coverage[i], own_g[i] / coverage[i], own_b[i] / coverage[i]
-        good, under = finite(r, g, b), share[i] > float32(0.0)
+    broken, written, clips, negatives = int32(0), int32(0), int32(0), int32(0)
+    for i in range(share.shape[0]):
+        r, g, b = own_r[i] * inverse[i], own_g[i] * inverse[i], own_b[i] * inverse[i]
+        under, good = share[i] > float32(0.0), is_finite(r, g, b)
         r, g, b, clipped = change_of(r, g, b, light_r[i], light_g[i], light_b[i], to_view, from_view, white)
         r, g, b = own_r[i] + share[i] * r, own_g[i] + share[i] * g, own_b[i] + share[i] * b
-        light_r[i], light_g[i], light_b[i] = limited(r, largest), limited(g, largest), limited(b, largest)
+        r, g, b = limited(r, largest), limited(g, largest), limited(b, largest)
         below = (r < float32(0.0)) | (g < float32(0.0)) | (b < float32(0.0))
-        share[i] = share[i] if good else float32(0.0)
-        broken += int(under & (not good))
-        written += int(under & good)
-        clips += int(under & good & clipped)
-        negatives += int(under & good & below)
-    for i in range(count):
-        if share[i] > float32(0.0):
-            like = plate[i, 0]
-            plate[i, 0], plate[i, 1] = narrowed(light_r[i], like), narrowed(light_g[i], like)
-            plate[i, 2] = narrowed(light_b[i], like)
+        light_r[i], light_g[i], light_b[i] = r, g, b
+        good = good & under
+        share[i] = float32(1.0) if good else float32(0.0)
+        # Numba's sums of int32 are int64, which would halve the vectors.
+        written = int32(written + int32(good))
+        clips = int32(clips + int32(good & clipped))
+        broken = int32(broken + int32(under & (not good)))
+        negatives = int32(negatives + int32(good & below))
     counts[0] += written
     counts[1] += clips
     counts[2] += broken
@@ -222,31 +213,37 @@ def _row(plate, share, coverage, light, grain, to_view, from_view, white, larges
 
 
 @njit(cache=True)
-def _share_line(matte, alpha, share, coverage):
-    """Of a row's matte (n,) and alpha (n,), or none: what the pixels get of the change, and a divisor for them."""
+def _load_line(red, green, blue, own):
+    r, g, b = own[0], own[1], own[2]
+    for i in range(own.shape[1]):
+        r[i], g[i], b[i] = widened(red[i]), widened(green[i]), widened(blue[i])
+
+
+@njit(cache=True)
+def _store_line(light, share, red, green, blue):
     for i in range(share.shape[0]):
-        share[i], coverage[i] = max(widened(matte[i]), float32(0.0)), float32(1.0)
-    if alpha.size > 0:
-        for i in range(share.shape[0]):
-            part = max(widened(alpha[i]), float32(0.0))
-            share[i] *= part
-            coverage[i] = part if part > float32(0.0) else float32(1.0)
+        if share[i] > float32(0.0):
+            like = red[i]
+            red[i], green[i] = narrowed(light[0, i], like), narrowed(light[1, i], like)
+            blue[i] = narrowed(light[2, i], like)
 
 
 @njit(cache=True)
 def _span(matte, y):
     """The first column of a row with a matte, and the one past the last."""
     first, last = 0, matte.shape[1]
-    while first < last and not matte[y, first] > 0:
+    while first < last and not widened(matte[y, first]) > float32(0.0):
         first += 1
-    while last > first and not matte[y, last - 1] > 0:
+    while last > first and not widened(matte[y, last - 1]) > float32(0.0):
         last -= 1
     return first, last
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(cache=True, parallel=True, error_model="numpy", fastmath=FUSED)
 def _composite(
-    plate,
+    red,
+    green,
+    blue,
     patch,
     matte,
     plate_to_patch,
@@ -261,22 +258,40 @@ def _composite(
     largest,
     counts,
 ):
-    height, width = matte.shape
+    height = matte.shape[0]
     bands = (height + BAND - 1) // BAND
     partial = np.zeros((bands, 4), np.int64)
     for band in prange(bands):
-        lines = np.empty((8, width), np.float32)
+        numbers, places = np.empty((13, PIECE), np.float32), np.empty(PIECE, np.uint32)
         for y in range(band * BAND, min((band + 1) * BAND, height)):
-            x0, x1 = _span(matte, y)
-            n = x1 - x0
-            if n == 0:
-                continue
-            light, scratch = lines[:3].reshape(3 * width)[: 3 * n], lines[3:6].reshape(3 * width)[: 3 * n]
-            light, scratch = light.reshape((3, n)), scratch.reshape((3, n))
-            share, coverage = lines[6, :n], lines[7, :n]
-            _share_line(matte[y, x0:x1], alpha[y, x0:x1], share, coverage)
-            _light_line(patch, plate_to_patch, correction, plate_to_correction, knee, white, x0, y, light, scratch)
-            row, own_grain = plate[y, x0:x1], grain[y, x0:x1]
-            _row(row, share, coverage, light, own_grain, to_view, from_view, white, largest, scratch, partial[band])
+            first, last = _span(matte, y)
+            for x0 in range(first, last, PIECE):
+                x1 = min(x0 + PIECE, last)
+                n = x1 - x0
+                flat_numbers = numbers.reshape(numbers.size)
+                light = flat_numbers[: 3 * n].reshape((3, n))
+                own = flat_numbers[3 * PIECE : 3 * PIECE + 3 * n].reshape((3, n))
+                shares = flat_numbers[6 * PIECE : 6 * PIECE + 2 * n].reshape((2, n))
+                share, inverse, cells = numbers[8, :n], numbers[9, :n], places[:n]
+                _share_line(matte[y, x0:x1], alpha[y, x0:x1], share, inverse)
+                _light_line(
+                    patch,
+                    plate_to_patch,
+                    correction,
+                    plate_to_correction,
+                    knee,
+                    white,
+                    x0,
+                    y,
+                    cells,
+                    shares,
+                    light,
+                    own,
+                )
+                if grain.size > 0:
+                    _add_grain(grain[y, x0:x1], to_view, light)
+                _load_line(red[y, x0:x1], green[y, x0:x1], blue[y, x0:x1], own)
+                _mix_line(own, light, share, inverse, to_view, from_view, white, largest, partial[band])
+                _store_line(light, share, red[y, x0:x1], green[y, x0:x1], blue[y, x0:x1])
     for band in range(bands):
         counts += partial[band]

@@ -1,44 +1,38 @@
-"""Grain: measure a plate's own noise and make more of the same.
+"""Grain: a plate's own noise as a model, and more of the same.
 
 A model holds, per channel, the variance as a function of brightness (read-out, photon and gain noise: constant, linear
 and quadratic in the linear signal), the width of a Gaussian that gives its spatial correlation, and the correlation
-between the channels.
+between the channels. `kernels.grain_measure` finds it in a plate.
 
-Measured from the second difference in both directions at once (Immerkaer, "Fast Noise Variance Estimation", 1996),
-which sees neither level, slope nor straight edges along an axis, in the blocks of least structure. Synthesised from
-Philox's counters, keyed by seed and frame and counted by absolute pixel: a pixel's grain does not depend on the box
-that is rendered, nor on the order of the frames.
+Synthesised from Philox's counters, keyed by seed and frame and counted by absolute pixel: a pixel's grain does not
+depend on the box that is rendered, nor on the order of the frames, nor on the device.
 """
 
-from functools import cache
-from typing import NamedTuple
+import math
+from collections.abc import Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import float32, njit, prange, uint64
 from numpy.typing import ArrayLike, NDArray
-from scipy.optimize import nnls
 
-from kernels.blur import gaussian
-from kernels.philox import normals
+from kernels.half import loadable, narrowed, widened
+from kernels.launch import empty, on_gpu, run
+from kernels.philox import FUSED, white_line, white_noise, word
+from kernels.view import flat
+from kernels.workspace import Workspace
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
 
-BLOCK = 8
-# Blocks of least structure that are kept, and the least number of them worth selecting among.
-CALM_SHARE = 0.5
-FEWEST_BLOCKS = 16
-BINS = 8
-# A block of more than this many times the usual energy holds something other than grain.
-OUTLIER = 2.5
-# A block's energy has about as many degrees of freedom as 17 independent pixels; so far lies its median below its mean.
-MEDIAN_TO_MEAN = 1.04
-# Sigma, in pixels, of a blur that hides the grain but not the picture's structure.
-STRUCTURE_BLUR = 1.5
-# The grain's blur: reach of its kernel in pixels, and the largest sigma, beyond which the second difference sees less
-# than a fifth of the grain.
+# The grain's blur: reach of its kernel in pixels, and how many taps that is.
 REACH = 3
-WIDEST = 1.1
+TAPS = 2 * REACH + 1
+# Lines that one thread makes at a time: their neighbours above and below are made twice.
+BAND = 64
+# At a thin matte the patch would need ever more grain to make up for what it covers; nobody sees it beyond this.
+MOST_GAIN = 2.0
+THINNEST = 1e-3
 
 
 class GrainModel(NamedTuple):
@@ -57,45 +51,43 @@ class GrainModel(NamedTuple):
 NO_GRAIN = GrainModel(np.zeros((3, 3)), np.zeros(3), np.zeros((3, 2)), np.eye(3))
 
 
-def measure_grain(plate: Float32, weight: Float32) -> GrainModel:
-    """The noise of a linear plate (h, w, 3) where weight (h, w) is over 0.5: skin outside the matte, say.
-
-    Pixels that are not finite do not count. Where nothing can be measured the model is NO_GRAIN.
-    """
-    source = np.ascontiguousarray(plate, np.float32)
-    usable = np.empty(source.shape[:2], np.bool_)
-    detail = np.empty_like(source)
-    _second_difference(source, np.ascontiguousarray(weight, np.float32), detail, usable)
-    level = gaussian(np.where(usable[..., None], source, np.float32(0.0)), STRUCTURE_BLUR)
-    blocks = np.empty((source.shape[0] // BLOCK, source.shape[1] // BLOCK, 5, 3))
-    products = np.empty((*blocks.shape[:2], 3))
-    _block_statistics(detail, level, usable, blocks, products)
-    whole = np.isfinite(blocks[..., 0, 0])
-    if not whole.any():
-        return NO_GRAIN
-    return _model_of(blocks[whole], products[whole])
-
-
 def synthesize_grain(
     model: GrainModel,
-    signal: Float32,
+    signal: NDArray[Any],
     frame: int,
     seed: int,
-    origin: tuple[int, int],
-    out: Float32 | None = None,
-) -> Float32:
-    """Zero-mean linear noise (h, w, 3) of a model at the brightness of a linear `signal` (h, w, 3).
+    origin: Sequence[int],
+    *,
+    amount: float = 1.0,
+    matte: NDArray[Any] | None = None,
+    out: NDArray[Any] | None = None,
+    workspace: Workspace | None = None,
+) -> NDArray[Any]:
+    """Zero-mean linear noise (h, w, 3) of a model at the brightness of a linear `signal` (h, w, 3), times `amount`.
 
     `origin` is the absolute pixel (x, y) of the first sample; frame and seed may be any integers (taken modulo 2**32).
     A signal that is not finite gets the noise of its clamped value (NaN: of black).
+
+    matte: (h, w) [0, 1] of a patch that is put over a plate with grain of its own, of which 1 - matte shows through.
+    Variances add, so the patch is given sqrt((2 - matte) / matte) times the grain, at most MOST_GAIN times.
+
+    signal, matte and out may be float16 or float32, in any layout. The workspace is used on a GPU only.
     """
-    kernels = np.array([[grain_kernel(sigma) for sigma in channel] for channel in model.blur], np.float32)
-    result = np.empty(signal.shape, np.float32) if out is None else out
+    result = empty(signal, signal.shape) if out is None else out
     height, width = signal.shape[:2]
-    white = np.empty((3, height + 2 * REACH, width + 2 * REACH), np.float32)
-    keys = np.array([seed & 0xFFFFFFFF, frame & 0xFFFFFFFF], np.uint64)
-    _white(keys, origin[0] - REACH, origin[1] - REACH, model.mixing.astype(np.float32), white)
-    _shape(white, kernels, signal, model.variance.astype(np.float32), model.limit.astype(np.float32), result)
+    counters = word(seed), word(frame), word(origin[0] - REACH), word(origin[1] - REACH)
+    white = _all_white(model, seed, frame, origin, signal, workspace)
+    run(
+        _synthesize_grain,
+        (height, width),
+        *counters,
+        *(flat(model.mixing), flat(_half_kernels(model.blur))),
+        *(flat(model.variance), flat(model.limit), np.float32(amount)),
+        loadable(signal),
+        empty(signal, (height, 0)) if matte is None else loadable(matte),
+        white,
+        loadable(result),
+    )
     return result
 
 
@@ -113,194 +105,116 @@ def mean_variance(model: GrainModel, level: ArrayLike) -> float:
     return float(sigma @ (model.mixing @ model.mixing.T) @ sigma) / 9.0
 
 
-def _model_of(blocks: Float64, products: Float64) -> GrainModel:
-    brightness, energy, structure, beside, below = np.moveaxis(blocks, 1, 0)
-    calm, usual = _calm(brightness, energy, structure)
-    blur, variance, limit = np.zeros((3, 2)), np.zeros((3, 3)), np.zeros(3)
-    for c in range(3):
-        chosen = calm[:, c]
-        # Over the usual energy, so that bright blocks do not drown the others.
-        relative = energy[chosen, c] / usual[chosen, c]
-        blur[c] = [_blur_of(along[chosen, c] / usual[chosen, c], relative) for along in (beside, below)]
-        gain = np.prod([_difference_gain(sigma)[0] for sigma in blur[c]])
-        variance[c], limit[c] = _fit_variance(brightness[chosen, c], energy[chosen, c] / gain)
-    common = calm.all(1)
-    pairs = np.sqrt(usual[:, [0, 0, 1]] * usual[:, [1, 2, 2]])
-    mixing = _mixing((products / pairs)[common], (energy / usual)[common])
-    return GrainModel(variance, limit, blur, mixing)
+def _all_white(
+    model: GrainModel,
+    seed: int,
+    frame: int,
+    origin: Sequence[int],
+    signal: NDArray[Any],
+    workspace: Workspace | None,
+) -> Float32:
+    """The noise of all pixels and of those around them, (3, h + 2 * REACH, w + 2 * REACH), where they lie on a GPU.
+
+    There each is needed by its neighbours' threads. A CPU makes it line by line as it goes, and gets nothing.
+    """
+    if not on_gpu(signal):
+        return empty(signal, (3, 0, 0))
+    height, width = signal.shape[:2]
+    scratch = Workspace() if workspace is None else workspace
+    white = scratch.empty("grain.white", signal, (3, height + 2 * REACH, width + 2 * REACH))
+    white_noise(seed, frame, (origin[0] - REACH, origin[1] - REACH), white, model.mixing)
+    return white
 
 
-def _calm(brightness: Float64, energy: Float64, structure: Float64) -> tuple[NDArray[np.bool_], Float64]:
-    """Which blocks (n, 3) have little structure for their brightness and no outlying energy; the usual energy there."""
-    calm, usual = np.empty(brightness.shape, np.bool_), np.empty(brightness.shape)
-    for c in range(3):
-        for part in _bins(brightness[:, c]):
-            level = structure[part, c] <= np.quantile(structure[part, c], CALM_SHARE)
-            usual[part, c] = np.median(energy[part[level], c])
-            calm[part, c] = level & (energy[part, c] <= OUTLIER * usual[part, c])
-    return calm, np.where(usual > 0.0, usual, np.inf)
+def _half_kernels(blur: Float64) -> Float64:
+    """Of each channel and axis, the kernel's taps from the centre on, (3, 2, REACH + 1)."""
+    return np.array([[grain_kernel(sigma)[REACH:] for sigma in channel] for channel in blur])
 
 
-def _bins(brightness: Float64) -> list[NDArray[np.intp]]:
-    """The blocks in groups of rising brightness and about equal number."""
-    order = np.argsort(brightness, kind="stable")
-    return np.array_split(order, max(1, min(BINS, len(order) // FEWEST_BLOCKS)))
+@njit(cache=True, inline="always")
+def filtered(v0, v1, v2, v3, v4, v5, v6, k0, k1, k2, k3):
+    """Seven values in a row under a symmetric kernel, given from its centre on."""
+    return k0 * v3 + k1 * (v2 + v4) + k2 * (v1 + v5) + k3 * (v0 + v6)
 
 
-def _blur_of(along: Float64, energy: Float64) -> float:
-    """The sigma whose grain has this ratio between neighbouring and equal pixels of the second difference."""
-    if not energy.sum() > 0.0:
-        return 0.0
-    return float(np.interp(along.sum() / energy.sum(), *_ratios_and_sigmas()))
-
-
-@cache
-def _ratios_and_sigmas() -> tuple[Float64, Float64]:
-    sigmas = np.linspace(0.0, WIDEST, 111)
-    return np.array([after / gain for gain, after in map(_difference_gain, sigmas)]), sigmas
-
-
-def _difference_gain(sigma: float) -> tuple[float, float]:
-    """Variance of the second difference, along one axis, of grain of variance 1, and its covariance one pixel on."""
-    response = np.convolve(grain_kernel(sigma), [1.0, -2.0, 1.0])
-    return float(response @ response), float(response[1:] @ response[:-1])
-
-
-def _fit_variance(brightness: Float64, variance: Float64) -> tuple[Float64, float]:
-    """Non-negative a, b, c of the variance over brightness, through the medians of bins, and the brightest bin."""
-    bins = _bins(brightness)
-    level = np.array([max(float(np.median(brightness[part])), 0.0) for part in bins])
-    value = np.array([float(np.median(variance[part])) * MEDIAN_TO_MEAN for part in bins])
-    if not value.any():
-        return np.zeros(3), float(level[-1])
-    scale = max(float(level.max()), 1e-6)
-    # Relative errors: a dark bin counts as much as a bright one.
-    precision = 1.0 / np.maximum(value, 0.05 * value.max())
-    terms = (level / scale)[:, None] ** np.arange(3)
-    fitted, _ = nnls(terms * precision[:, None], value * precision)
-    return fitted / scale ** np.arange(3), float(level[-1])
-
-
-def _mixing(products: Float64, energy: Float64) -> Float64:
-    """A square root of the channels' correlation matrix, by its eigenvectors."""
-    total = np.sqrt(energy.sum(0))
-    correlation = np.eye(3)
-    for value, (i, j) in zip(products.sum(0), ((0, 1), (0, 2), (1, 2)), strict=True):
-        if total[i] * total[j] > 0.0:
-            correlation[i, j] = correlation[j, i] = value / (total[i] * total[j])
-    values, vectors = np.linalg.eigh(correlation)
-    root = (vectors * np.sqrt(np.maximum(values, 0.0))) @ vectors.T
-    return root / np.linalg.norm(root, axis=1, keepdims=True)
+@njit(cache=True, inline="always")
+def kernel_at(kernels, c, axis):
+    """The half kernel of a channel along x (axis 0) or y."""
+    first = 8 * c + 4 * axis
+    return kernels[first], kernels[first + 1], kernels[first + 2], kernels[first + 3]
 
 
 @njit(cache=True, inline="always")
 def grain_sigma(signal, constant, linear, quadratic, limit):
     """Standard deviation of the grain at a linear signal."""
     s = min(signal, limit) if signal > float32(0.0) else float32(0.0)
-    return (constant + s * (linear + s * quadratic)) ** float32(0.5)
+    return math.sqrt(constant + s * (linear + s * quadratic))
 
 
-@njit(cache=True, parallel=True)
-def _second_difference(source, weight, detail, usable):
-    """The 3 x 3 mask (1 -2 1) x (1 -2 1), and where all of it lies on finite pixels with weight."""
-    height, width, channels = source.shape
-    for y in prange(height):
-        for x in range(width):
-            good = 0 < y < height - 1 and 0 < x < width - 1
-            if good:
-                for v in range(y - 1, y + 2):
-                    for u in range(x - 1, x + 2):
-                        good = good and weight[v, u] > float32(0.5)
-                        for c in range(channels):
-                            good = good and np.isfinite(source[v, u, c])
-            usable[y, x] = good
-            for c in range(channels):
-                if not good:
-                    detail[y, x, c] = float32(0.0)
-                    continue
-                sides = source[y - 1, x, c] + source[y + 1, x, c] + source[y, x - 1, c] + source[y, x + 1, c]
-                corners = source[y - 1, x - 1, c] + source[y - 1, x + 1, c]
-                corners += source[y + 1, x - 1, c] + source[y + 1, x + 1, c]
-                detail[y, x, c] = corners - float32(2.0) * sides + float32(4.0) * source[y, x, c]
+@njit(cache=True, inline="always")
+def covering_gain(matte):
+    """How much more grain a patch needs under this matte than the plate has."""
+    share = (float32(2.0) - matte) / max(matte, float32(THINNEST))
+    return min(math.sqrt(max(share, float32(0.0))), float32(MOST_GAIN))
 
 
-@njit(cache=True, parallel=True)
-def _block_statistics(detail, level, usable, blocks, products):
-    """Per block and channel: brightness, energy, structure, and the detail's products with the next pixels.
+@njit(cache=True, error_model="numpy", fastmath=FUSED)
+def _filter_across(line, kernel, out):
+    """A line (n + 2 * REACH,) under a kernel, into (n,)."""
+    k0, k1, k2, k3 = kernel
+    l0, l1, l2, l3, l4, l5, l6 = line, line[1:], line[2:], line[3:], line[4:], line[5:], line[6:]
+    for i in range(out.shape[0]):
+        out[i] = filtered(l0[i], l1[i], l2[i], l3[i], l4[i], l5[i], l6[i], k0, k1, k2, k3)
 
-    `products` holds the products of the channels (red green, red blue, green blue). A block with an unusable pixel is
-    infinite. Structure is the variance of the blurred picture.
-    """
-    rows, columns = blocks.shape[0], blocks.shape[1]
-    share = 1.0 / (BLOCK * BLOCK)
-    beside_share = 1.0 / (BLOCK * (BLOCK - 1))
-    for row in prange(rows):
-        for column in range(columns):
-            y0, x0 = row * BLOCK, column * BLOCK
-            good = True
-            for y in range(y0, y0 + BLOCK):
-                for x in range(x0, x0 + BLOCK):
-                    good = good and usable[y, x]
-            blocks[row, column] = 0.0
-            products[row, column] = 0.0
-            if not good:
-                blocks[row, column] = np.inf
-                continue
+
+@njit(cache=True, error_model="numpy", fastmath=FUSED)
+def _filter_down(ring, y, kernel, out):
+    """Line y of a ring (TAPS, n) of lines under a kernel, into (n,)."""
+    k0, k1, k2, k3 = kernel
+    l0, l1, l2, l3 = ring[(y + 0) % TAPS], ring[(y + 1) % TAPS], ring[(y + 2) % TAPS], ring[(y + 3) % TAPS]
+    l4, l5, l6 = ring[(y + 4) % TAPS], ring[(y + 5) % TAPS], ring[(y + 6) % TAPS]
+    for i in range(out.shape[0]):
+        out[i] = filtered(l0[i], l1[i], l2[i], l3[i], l4[i], l5[i], l6[i], k0, k1, k2, k3)
+
+
+@njit(cache=True, error_model="numpy", fastmath=FUSED)
+def _scale(signal, matte, variance, limit, amount, lines, scratch, out):
+    """Three lines of unit grain to the strength it has at a row of the signal (n, 3); `scratch` (4, n) is scratch."""
+    count, levels, gain = lines.shape[1], scratch[:3], scratch[3]
+    gain[:] = amount
+    if matte.size > 0:
+        for i in range(count):
+            gain[i] = amount * covering_gain(widened(matte[i]))
+    r, g, b = levels[0], levels[1], levels[2]
+    for i in range(count):
+        r[i], g[i], b[i] = widened(signal[i, 0]), widened(signal[i, 1]), widened(signal[i, 2])
+    for c in range(3):
+        line, level, top = lines[c], levels[c], limit[c]
+        constant, linear, quadratic = variance[3 * c], variance[3 * c + 1], variance[3 * c + 2]
+        for i in range(count):
+            line[i] *= gain[i] * grain_sigma(level[i], constant, linear, quadratic, top)
+    r, g, b = lines[0], lines[1], lines[2]
+    for i in range(count):
+        like = out[i, 0]
+        out[i, 0], out[i, 1], out[i, 2] = narrowed(r[i], like), narrowed(g[i], like), narrowed(b[i], like)
+
+
+@njit(cache=True, parallel=True, error_model="numpy")
+def _synthesize_grain(key_0, key_1, x0, y0, mixing, kernels, variance, limit, amount, signal, matte, white, out):
+    height, width, _ = out.shape
+    length = width + TAPS - 1
+    for band in prange((height + BAND - 1) // BAND):
+        words, noise = np.empty((4, length), np.uint32), np.empty((3, length), np.float32)
+        # The last lines, filtered along x: a line of grain needs TAPS of them.
+        ring = np.empty((3, TAPS, width), np.float32)
+        lines, scratch = np.empty((3, width), np.float32), np.empty((4, width), np.float32)
+        first = band * BAND
+        for row in range(first, min(first + BAND, height) + TAPS - 1):
+            white_line(key_0, key_1, x0, y0 + uint64(row), mixing, words, noise[0], noise[1], noise[2])
             for c in range(3):
-                mean, energy, square, beside, below = 0.0, 0.0, 0.0, 0.0, 0.0
-                for y in range(y0, y0 + BLOCK):
-                    for x in range(x0, x0 + BLOCK):
-                        e = detail[y, x, c]
-                        value = level[y, x, c]
-                        mean += value * share
-                        square += value * value * share
-                        energy += e * e * share
-                        if x + 1 < x0 + BLOCK:
-                            beside += e * detail[y, x + 1, c] * beside_share
-                        if y + 1 < y0 + BLOCK:
-                            below += e * detail[y + 1, x, c] * beside_share
-                blocks[row, column, 0, c] = mean
-                blocks[row, column, 1, c] = energy
-                blocks[row, column, 2, c] = square - mean * mean
-                blocks[row, column, 3, c] = beside
-                blocks[row, column, 4, c] = below
-            for y in range(y0, y0 + BLOCK):
-                for x in range(x0, x0 + BLOCK):
-                    red, green, blue = detail[y, x, 0], detail[y, x, 1], detail[y, x, 2]
-                    products[row, column, 0] += red * green * share
-                    products[row, column, 1] += red * blue * share
-                    products[row, column, 2] += green * blue * share
-
-
-@njit(cache=True, parallel=True)
-def _white(keys, x0, y0, mixing, white):
-    """Planes of noise without spatial correlation, but with the channels' own."""
-    for y in prange(white.shape[1]):
-        for x in range(white.shape[2]):
-            n0, n1, n2 = normals(x0 + x, y0 + y, uint64(keys[0]), uint64(keys[1]))
-            for c in range(3):
-                white[c, y, x] = mixing[c, 0] * n0 + mixing[c, 1] * n1 + mixing[c, 2] * n2
-
-
-@njit(cache=True, parallel=True)
-def _shape(white, kernels, signal, variance, limit, out):
-    """Blur each plane by its kernels (channel, axis, tap) and scale it to the signal's sigma."""
-    height, width, _ = signal.shape
-    taps = kernels.shape[2]
-    for y in prange(height):
-        line, row = np.empty(width + taps - 1, np.float32), np.empty(width, np.float32)
-        for c in range(3):
-            across, down = kernels[c, 0], kernels[c, 1]
-            line[:] = float32(0.0)
-            row[:] = float32(0.0)
-            for k in range(taps):
-                source, tap = white[c, y + k], down[k]
-                for x in range(width + taps - 1):
-                    line[x] += tap * source[x]
-            for k in range(taps):
-                shifted, tap = line[k:], across[k]
-                for x in range(width):
-                    row[x] += tap * shifted[x]
-            for x in range(width):
-                sigma = grain_sigma(signal[y, x, c], variance[c, 0], variance[c, 1], variance[c, 2], limit[c])
-                out[y, x, c] = row[x] * sigma
+                _filter_across(noise[c], kernel_at(kernels, c, 0), ring[c, row % TAPS])
+            y = row - (TAPS - 1)
+            if y >= first:
+                for c in range(3):
+                    _filter_down(ring[c], y, kernel_at(kernels, c, 1), lines[c])
+                _scale(signal[y], matte[y], variance, limit, amount, lines, scratch, out[y])

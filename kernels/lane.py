@@ -9,6 +9,7 @@ A copy from or to ordinary memory goes through a buffer of the driver's and stop
 lanes overlap: one's copies run while the other computes. Needs CuPy. It has been run in no test: there was no GPU.
 """
 
+from collections.abc import Callable
 from importlib import import_module
 from typing import Any
 
@@ -26,6 +27,7 @@ class Lane:
         self._device = self._cupy.cuda.Device(device)
         self._pinned: dict[str, NDArray[np.uint8]] = {}
         self._copied: dict[str, Any] = {}
+        self._graphs: dict[str, tuple[int, Any]] = {}
         self.workspace = Workspace()
         with self._device:
             self._stream = self._cupy.cuda.Stream(non_blocking=True)
@@ -58,6 +60,28 @@ class Lane:
         self._stream.synchronize()
         out[...] = staged
         return out
+
+    def replay(self, name: str, work: Callable[[], None]) -> None:
+        """Do `work`, from its third call on as a CUDA graph: one launch in place of hundreds, where launching is slow.
+
+        A graph repeats its kernels with the arguments of the second call. So the name must say everything that is
+        passed by value (sizes, matrices, settings), and `work` must keep its arrays in this lane's workspace, allocate
+        nothing, and wait for nothing. A graph is dropped when the workspace has grown since.
+        """
+        generation, graph = self._graphs.get(name, (-1, None))
+        if generation != self.workspace.generation:
+            work()
+            self._graphs[name] = self.workspace.generation, None
+        elif graph is None:
+            self._stream.begin_capture()
+            try:
+                work()
+            finally:
+                graph = self._stream.end_capture()
+            self._graphs[name] = generation, graph
+            graph.launch(self._stream)
+        else:
+            graph.launch(self._stream)
 
     def _stage(self, name: str, shape: tuple[int, ...], dtype: Any) -> NDArray[Any]:
         """Pinned host memory of this name and shape; grown when it is too small."""

@@ -15,6 +15,9 @@ from numba import config
 # Whether Numba interprets its functions as plain Python, and whether it simulates a GPU: both for tests.
 INTERPRETED = bool(vars(config)["DISABLE_JIT"])
 SIMULATED = bool(vars(config)["ENABLE_CUDASIM"])
+# For Numba's `fastmath`: a product and a sum may become one instruction that rounds once, as they do on a GPU. Nothing
+# is assumed of the numbers, NaN and infinity included.
+FUSED = {"contract"}
 # Threads of a block along y and x: a warp reads neighbours of one row.
 BLOCK = (8, 32)
 LONE_BLOCK = 256
@@ -51,10 +54,10 @@ def launch(kernel: Any, size: tuple[int, ...], arguments: Sequence[Any]) -> None
     """Put a CUDA kernel on the current stream, with a thread for each element of (n,) or (height, width)."""
     block = (LONE_BLOCK,) if len(size) == 1 else BLOCK[::-1]
     grid = tuple(-(-count // threads) for count, threads in zip(size[::-1], block, strict=True))
-    if SIMULATED:
-        kernel[grid, block](*arguments)
-        return
     cuda = import_module("numba.cuda")
+    if SIMULATED:
+        kernel[grid, block](*(_simulated(cuda, argument) for argument in arguments))
+        return
     pointer = import_module("cupy").cuda.get_current_stream().ptr
     stream = cuda.external_stream(pointer) if pointer else cuda.default_stream()
     kernel[grid, block, stream](*(_borrowed(cuda, argument) for argument in arguments))
@@ -79,6 +82,11 @@ def place(like: Any, array: Any, dtype: Any = np.float32) -> Any:
     return moved
 
 
+def contiguous(array: Any) -> Any:
+    """The array, or a copy of it where its elements do not follow each other row by row."""
+    return array if array.flags.c_contiguous else array.copy()
+
+
 def fetch(array: Any) -> Any:
     """The array in the host's memory. Waits for the GPU where it lies there."""
     return array.get() if hasattr(array, "get") else np.asarray(array)
@@ -100,6 +108,11 @@ def _borrowed(cuda: Any, argument: Any) -> Any:
     if not hasattr(argument, "__cuda_array_interface__"):
         return argument
     return cuda.from_cuda_array_interface(argument.__cuda_array_interface__, argument, False)
+
+
+def _simulated(cuda: Any, argument: Any) -> Any:
+    """The argument as the simulator takes it without copying it there and back, which views would not survive."""
+    return type(cuda.device_array(0))(argument) if getattr(argument, "ndim", 0) else argument
 
 
 def _uploaded(array: Any, dtype: Any) -> Any:

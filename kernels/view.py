@@ -10,16 +10,18 @@ Reproduction for Digital Images", 2002), started at the knee so that everything 
 """
 
 import math
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 from numba import float32, njit, prange
 from numpy.typing import ArrayLike, NDArray
 
 from kernels.elementary import power
-from kernels.launch import empty, run
+from kernels.half import loadable, narrowed, widened
+from kernels.launch import FUSED, empty, run
 
 Float32 = NDArray[np.float32]
+Pixels = NDArray[Any]
 
 
 class ModelView(NamedTuple):
@@ -49,28 +51,42 @@ def make_view(
     return ModelView(to_view.astype(np.float32), np.linalg.inv(to_view).astype(np.float32), knee, white)
 
 
-def view(linear: Float32, model_view: ModelView, out: Float32 | None = None) -> Float32:
-    """Model view [0, 1] of scene-linear pixels (h, w, 3). Negatives clip to 0, values over white to 1, NaN gives 0."""
+def view(linear: Pixels, model_view: ModelView, out: Pixels | None = None) -> Pixels:
+    """Model view [0, 1] of scene-linear pixels (h, w, 3). Negatives clip to 0, values over white to 1, NaN gives 0.
+
+    Pixels and `out` (float32 when None) may be float16 or float32, as in the functions below.
+    """
     result = empty(linear, linear.shape) if out is None else out
-    run(_view, linear.shape[:2], linear, *parameters(model_view.to_view, model_view), result)
+    run(_view, linear.shape[:2], loadable(linear), *parameters(model_view.to_view, model_view), loadable(result))
     return result
 
 
-def unview(seen: Float32, model_view: ModelView, out: Float32 | None = None) -> Float32:
+def unview(seen: Pixels, model_view: ModelView, out: Pixels | None = None) -> Pixels:
     """Scene-linear plate pixels (h, w, 3) of a model view [0, 1]; the exact inverse of `view` inside its range."""
     result = empty(seen, seen.shape) if out is None else out
-    run(_unview, seen.shape[:2], seen, *parameters(model_view.from_view, model_view), result)
+    run(_unview, seen.shape[:2], loadable(seen), *parameters(model_view.from_view, model_view), loadable(result))
     return result
 
 
-def exposed(seen: Float32, model_view: ModelView, out: Float32 | None = None) -> Float32:
+def exposed(seen: Pixels, model_view: ModelView, out: Pixels | None = None) -> Pixels:
     """Exposed linear Rec.709 [0, white] of a model view [0, 1]: light, for statistics and blending in linear."""
     return unview(seen, model_view._replace(from_view=np.eye(3, dtype=np.float32)), out)
 
 
-def seen_of_exposed(linear: Float32, model_view: ModelView, out: Float32 | None = None) -> Float32:
+def seen_of_exposed(linear: Pixels, model_view: ModelView, out: Pixels | None = None) -> Pixels:
     """Model view [0, 1] of exposed linear Rec.709; the inverse of `exposed`."""
     return view(linear, model_view._replace(to_view=np.eye(3, dtype=np.float32)), out)
+
+
+def held(linear: Pixels, model_view: ModelView, out: Pixels | None = None) -> Pixels:
+    """Exposed linear Rec.709 [0, white] of scene-linear pixels (h, w, 3), as far as the view holds it: NaN gives 0.
+
+    The same as `exposed(view(linear))`, without the two curves, which undo each other.
+    """
+    result = empty(linear, linear.shape) if out is None else out
+    white = np.float32(model_view.white)
+    run(_held, linear.shape[:2], loadable(linear), flat(model_view.to_view), white, loadable(result))
+    return result
 
 
 def flat(matrix: ArrayLike) -> tuple[np.float32, ...]:
@@ -143,6 +159,12 @@ def unview_channel(v, knee, white):
 
 
 @njit(cache=True, inline="always")
+def held_channel(x, white):
+    """One channel of exposed linear light, clamped to what a view holds."""
+    return min(x, white) if x > float32(0.0) else float32(0.0)
+
+
+@njit(cache=True, inline="always")
 def view_pixel(r, g, b, to_view, knee, white):
     """Plate-linear light to model view."""
     r, g, b = transform(to_view, r, g, b)
@@ -156,27 +178,50 @@ def unview_pixel(r, g, b, from_view, knee, white):
     return transform(from_view, r, g, b)
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(cache=True, parallel=True, error_model="numpy", fastmath=FUSED)
 def _view(linear, to_view, knee, white, out):
     height, width, _ = out.shape
     for y in prange(height):
         # The curves run over a line of numbers, three to a pixel, which is what vector instructions like.
         line = np.empty(3 * width, np.float32)
         for x in range(width):
-            r, g, b = transform(to_view, linear[y, x, 0], linear[y, x, 1], linear[y, x, 2])
-            line[3 * x], line[3 * x + 1], line[3 * x + 2] = r, g, b
+            r, g, b = widened(linear[y, x, 0]), widened(linear[y, x, 1]), widened(linear[y, x, 2])
+            line[3 * x], line[3 * x + 1], line[3 * x + 2] = transform(to_view, r, g, b)
         for i in range(3 * width):
             line[i] = view_channel(line[i], knee, white)
-        out[y] = line.reshape((width, 3))
+        _store(line, out[y])
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
+@njit(cache=True, parallel=True, error_model="numpy", fastmath=FUSED)
 def _unview(seen, from_view, knee, white, out):
     height, width, _ = out.shape
     for y in prange(height):
-        line = seen[y].copy().reshape(3 * width)
+        line = np.empty(3 * width, np.float32)
+        for x in range(width):
+            for c in range(3):
+                line[3 * x + c] = widened(seen[y, x, c])
         for i in range(3 * width):
             line[i] = unview_channel(line[i], knee, white)
         for x in range(width):
             r, g, b = transform(from_view, line[3 * x], line[3 * x + 1], line[3 * x + 2])
-            out[y, x, 0], out[y, x, 1], out[y, x, 2] = r, g, b
+            line[3 * x], line[3 * x + 1], line[3 * x + 2] = r, g, b
+        _store(line, out[y])
+
+
+@njit(cache=True, parallel=True, fastmath=FUSED)
+def _held(linear, to_view, white, out):
+    height, width, _ = out.shape
+    for y in prange(height):
+        for x in range(width):
+            r, g, b = transform(to_view, widened(linear[y, x, 0]), widened(linear[y, x, 1]), widened(linear[y, x, 2]))
+            like = out[y, x, 0]
+            out[y, x, 0], out[y, x, 1] = narrowed(held_channel(r, white), like), narrowed(held_channel(g, white), like)
+            out[y, x, 2] = narrowed(held_channel(b, white), like)
+
+
+@njit(cache=True)
+def _store(line, row):
+    for x in range(row.shape[0]):
+        like = row[x, 0]
+        row[x, 0], row[x, 1] = narrowed(line[3 * x], like), narrowed(line[3 * x + 1], like)
+        row[x, 2] = narrowed(line[3 * x + 2], like)

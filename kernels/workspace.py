@@ -20,6 +20,8 @@ class Workspace:
 
     def __init__(self) -> None:
         self._buffers: dict[str, Any] = {}
+        # Grows with each buffer that is made: what was captured before it may point at one that is gone.
+        self.generation = 0
 
     def empty(self, name: str, like: Any, shape: int | Sequence[int], dtype: Any = np.float32) -> Any:
         """An array of this shape where `like` lies, in the buffer of this name; what it holds is left to chance."""
@@ -30,6 +32,7 @@ class Workspace:
             first = buffer is None or _place(buffer) != _place(like)
             buffer = empty(like, count if first else int(count * SPARE), np.uint8)
             self._buffers[name] = buffer
+            self.generation += 1
         return buffer[:count].view(dtype).reshape(shape)
 
     def zeros(self, name: str, like: Any, shape: int | Sequence[int], dtype: Any = np.float32) -> Any:

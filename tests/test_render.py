@@ -95,6 +95,8 @@ def test_only_the_matte_is_touched(job):
     before, after, report = job.render()
     assert report.faces == 1
     outside = matte_of(after) == 0.0
+    assert report.pixels["written"] == np.count_nonzero(~outside)
+    assert report.pixels["not_finite"] == 0
     for name, channel in before.channels.items():
         np.testing.assert_array_equal(after.channels[name][outside].view(np.uint8), channel[outside].view(np.uint8))
     for name in ("A", "id"):

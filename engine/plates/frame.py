@@ -108,6 +108,16 @@ class Frame:
             pixels[..., index] = self.channels[name][rows, columns]
         return pixels if self.color.is_linear else self.color.to_linear(pixels)
 
+    def planes(self, box: Box) -> tuple[Pixels, Pixels, Pixels] | None:
+        """The picture's own red, green and blue inside `box`, to be edited in place, each (height, width).
+
+        None where they are not linear, or not of one type of float: then `rgb` and `replace` are the way. Raises
+        ValueError as `rgb` does.
+        """
+        red, green, blue = (self.channels[name][self._inside(box)] for name in self.picture)
+        same = red.dtype == green.dtype == blue.dtype
+        return (red, green, blue) if self.color.is_linear and same and red.dtype in (np.float16, np.float32) else None
+
     def alpha_of(self, box: Box) -> NDArray[np.float32] | None:
         """The alpha inside `box`: (height, width) float32, or None. Raises ValueError as `rgb` does."""
         rows, columns = self._inside(box)

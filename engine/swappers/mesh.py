@@ -21,8 +21,9 @@ from engine.swappers.references import Identity, Likeness
 from engine.swappers.skin import Skin, find_skin
 from engine.swappers.texture import Texture, carry
 from kernels.blur import gaussian, masked_gaussian
-from kernels.detail import match_sharpness
-from kernels.grain import mean_variance, measure_grain
+from kernels.detail import Adjustment, adjust, match_sharpness
+from kernels.grain import mean_variance
+from kernels.grain_measure import measure_grain
 from kernels.match import FLOOR, log_light, match_light
 from kernels.matte import signed_distance
 from kernels.view import ModelView, exposed, seen_of_exposed
@@ -107,7 +108,7 @@ class MeshSwapper:
             low_frequency=settings.low_frequency,
         )
         softness = settings.sharpness * _softness(matched, plate, regions, both, width)
-        return gaussian(matched, softness) if softness > 0.1 else matched
+        return adjust(matched, Adjustment(softness, 0.0), out=matched)
 
     def _hull(self, regions: Regions, texture: Texture, width: float) -> Float32:
         """Where the reference's texture may be used by the geometry of the face, (h, w) [0, 1]."""
@@ -154,7 +155,7 @@ def _softness(patch: Float32, plate: Float32, regions: Regions, skin: NDArray[np
     bad focus; and of the two the one that asks for less counts, for a closed eye is no blur. In a small face they hold
     too few pixels: there the whole face is measured, and in between the two answers are mixed.
     """
-    grain = measure_grain(plate, skin.astype(np.float32))
+    grain = measure_grain(plate, skin)
     noise = mean_variance(grain, np.median(plate[skin], axis=0))
     across, down = (float(sigma) for sigma in grain.blur.mean(0))
 

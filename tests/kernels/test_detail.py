@@ -1,13 +1,28 @@
 """Sharpness of real photos that were blurred and grained by a known amount."""
 
+import numba
 import numpy as np
 import pytest
 from numpy.typing import NDArray
 from scipy import ndimage
 from skimage import data
 
-from kernels.detail import BANDS, match_sharpness, sharpness
+from kernels.detail import (
+    BANDS,
+    EDGES,
+    MOST_CHANGE,
+    Adjustment,
+    _ring_sums,
+    adjust,
+    find_adjustment,
+    match_detail,
+    match_sharpness,
+    sharpness,
+)
+from kernels.frequency import BLACK
 from kernels.matte import polygon_coverage
+from kernels.workspace import Workspace
+from tests.kernels.tolerances import assert_close
 
 RANDOM = np.random.default_rng(17)
 Float32 = NDArray[np.float32]
@@ -90,3 +105,72 @@ def test_too_little_to_measure() -> None:
     assert np.isnan(energies).all()
     assert match_sharpness(image, image, nothing) == 0.0
     assert match_sharpness(np.full_like(image, np.nan), image, oval(image.shape[:2])) == 0.0
+
+
+def test_the_sums_round_the_rings_against_numpy() -> None:
+    detail = grain(np.zeros((60, 90)), 0.5)
+    spectrum = np.fft.rfft2(detail)
+    down, across = np.fft.fftfreq(60)[:, None], np.fft.rfftfreq(90)[None]
+    band = np.searchsorted(EDGES, np.hypot(down, across)).ravel()
+    expected = [np.bincount(band, values, BANDS + 2) for values in (np.abs(spectrum.ravel()) ** 2, np.ones(band.size))]
+    threads = numba.get_num_threads()
+    try:
+        numba.set_num_threads(1)
+        alone = _ring_sums(spectrum, [60, 90], (0.0, 0.0), Workspace())
+    finally:
+        numba.set_num_threads(threads)
+    sums = _ring_sums(spectrum, [60, 90], (0.0, 0.0), Workspace())
+    np.testing.assert_array_equal(sums, alone)
+    np.testing.assert_array_equal(sums[2], expected[1])
+    assert_close(sums[0], expected[0], "devices")
+    # White noise has the same power everywhere.
+    assert_close(sums[1], expected[1], "devices")
+
+
+def test_half_and_any_layout() -> None:
+    image = photo("chelsea").astype(np.float16)
+    weight = oval(image.shape[:2])
+    expected = sharpness(image.astype(np.float32), weight)
+    planes = np.moveaxis(np.ascontiguousarray(np.moveaxis(image, 2, 0)), 0, 2)
+    np.testing.assert_array_equal(sharpness(planes, weight, workspace=Workspace()), expected)
+
+
+@pytest.mark.parametrize("name", ["astronaut", "chelsea"])
+def test_a_sharp_patch_gets_the_plate_s_spectrum(name: str) -> None:
+    patch = photo(name)
+    plate = blurred(patch, 1.5)
+    weight = oval(patch.shape[:2])
+    before, wanted = sharpness(patch, weight), sharpness(plate, weight)
+    seen = wanted > 1e-3 * wanted.max()
+    matched = match_detail(patch, plate, weight)
+    after = sharpness(matched, weight)
+    assert np.abs(np.log(after / wanted)[seen]).max() < 0.5 * np.abs(np.log(before / wanted)[seen]).max()
+    half = match_detail(patch, plate, weight, amount=0.5, out=np.empty_like(patch))
+    assert (after <= sharpness(half, weight) + 1e-9).all()
+    np.testing.assert_array_equal(match_detail(patch, plate, weight, amount=0.0), patch)
+
+
+def test_a_soft_patch_is_sharpened_only_when_asked_to_and_within_bounds() -> None:
+    plate = photo("astronaut")
+    patch = blurred(plate, 0.8)
+    weight = oval(plate.shape[:2])
+    np.testing.assert_array_equal(match_detail(patch, plate, weight), patch)
+    found = find_adjustment(patch, plate, weight, most_gain=1.0)
+    assert found.blur == 0.0
+    assert 0.3 < found.gain <= 1.0
+    matched = match_detail(patch, plate, weight, most_gain=1.0)
+    before, after, wanted = (sharpness(picture, weight) for picture in (patch, matched, plate))
+    fine = slice(10, 18)
+    assert (np.abs(np.log(after / wanted))[fine] < np.abs(np.log(before / wanted))[fine]).all()
+    logs = [np.sign(picture) * np.log1p(np.abs(picture) / BLACK) for picture in (matched, patch)]
+    assert np.abs(logs[0] - logs[1]).max() < MOST_CHANGE + 1e-5
+    # The other way round nothing is sharpened.
+    assert find_adjustment(plate, patch, weight, most_gain=1.0).gain == 0.0
+
+
+def test_adjustment_in_place() -> None:
+    for adjustment in (Adjustment(0.0, 0.0), Adjustment(1.2, 0.0), Adjustment(0.0, 0.5)):
+        picture = photo("chelsea")
+        expected = adjust(picture.copy(), adjustment, out=np.empty_like(picture))
+        assert adjust(picture, adjustment, out=picture) is picture
+        np.testing.assert_array_equal(picture, expected)

@@ -2,7 +2,7 @@ import colour
 import numpy as np
 import pytest
 
-from kernels.view import exposed, make_view, seen_of_exposed, unview, view
+from kernels.view import exposed, held, make_view, seen_of_exposed, unview, view
 
 ACESCG_TO_REC709 = colour.matrix_RGB_to_RGB("ACEScg", "sRGB", chromatic_adaptation_transform="Bradford")
 
@@ -41,10 +41,29 @@ def test_what_the_view_cannot_hold_is_clipped_and_nan_is_black():
     assert view(plate, make_view()).dtype == np.float32
 
 
+def test_what_a_view_holds_is_what_comes_back_from_it():
+    plate = light(top=4.0) - np.float32(0.5)
+    plate[3, 4], plate[5, 6, 1] = np.nan, np.inf
+    model_view = make_view(ACESCG_TO_REC709, 1.4)
+    there_and_back = exposed(view(plate, model_view), model_view)
+    np.testing.assert_allclose(held(plate, model_view), there_and_back, rtol=1e-5, atol=2e-6)
+
+
 def test_out_is_filled_and_returned():
     plate, out = light(), np.empty((37, 41, 3), np.float32)
     assert view(plate, make_view(), out=out) is out
     np.testing.assert_array_equal(out, view(plate, make_view()))
+
+
+def test_halves_in_and_out_and_boxes_of_frames():
+    plate = light((40, 60, 3)).astype(np.float16)
+    box = plate[3:30, 5:50]
+    expected = view(box.astype(np.float32), make_view())
+    np.testing.assert_array_equal(view(box, make_view()), expected)
+    out = np.zeros((40, 60, 3), np.float16)
+    assert view(box, make_view(), out=out[3:30, 5:50]).base is out
+    np.testing.assert_array_equal(out[3:30, 5:50], expected.astype(np.float16))
+    np.testing.assert_array_equal(unview(out, make_view()), unview(out.astype(np.float32), make_view()))
 
 
 @pytest.mark.parametrize("wrong", [{"exposure": 0.0}, {"knee": 1.0}, {"white": 0.9}])

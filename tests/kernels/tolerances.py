@@ -16,6 +16,16 @@ TOLERANCES = {
     "membrane": (1e-4, 1e-5),
     # The view's curve against colour-science's, in float64.
     "view": (0.0, 2e-6),
+    # The composite against float64: sampling, curve, exponential and two matrices in float32.
+    "composite": (2e-5, 5e-6),
+    # A deviate is a product of polynomials of about 3e-7 each; a sigma is near 0.03.
+    "grain": (1e-5, 1e-6),
+    # Sums of a blur's products in float32, of light over four decades, against float64.
+    "bands": (2e-5, 2e-5),
+    # Means of 64 products in float32, which a device adds up in an order of its own.
+    "grain table": (1e-4, 2e-6),
+    # Distances to a polygon: float32 coordinates, relative to a tile of 64 pixels on a CPU and to a pixel on a GPU.
+    "polygon": (2e-5, 2e-5),
 }
 
 

@@ -1,0 +1,37 @@
+import numpy as np
+import pytest
+
+from kernels.frequency import _add, _difference, _encode, _merge, _split
+from kernels.half import loadable
+from kernels.launch import run
+
+
+def pictures(dtype: type[np.floating] = np.float32):
+    random = np.random.default_rng(3)
+    values = np.exp(random.normal(-1.0, 2.0, (4, 7, 18))) - 0.01
+    values[0, 2, 3], values[1, 4, 5] = np.nan, np.inf
+    return values.astype(dtype)
+
+
+@pytest.mark.parametrize("logarithmic", [np.bool_(False), np.bool_(True)])
+@pytest.mark.parametrize("dtype", [np.float32, np.float16])
+def test_loops(device, agree, logarithmic, dtype):
+    a, b, c, _ = pictures(dtype)
+    source, blurred, _, _ = np.nan_to_num(pictures(), posinf=1e4)
+    share = np.linspace(0.0, 1.0, 42, dtype=np.float32).reshape(7, 6)
+    numbers = np.float32(0.7), np.float32(2.0), logarithmic
+    calls = (
+        (_encode, (a,), (logarithmic,), 1, np.float32),
+        (_difference, (a, b), (logarithmic,), 1, np.float32),
+        (_split, (source, blurred), (logarithmic,), 2, dtype),
+        (_merge, (c, b), (logarithmic,), 1, dtype),
+        (_add, (c, source, blurred, share), numbers, 1, dtype),
+        (_add, (a, source, blurred, np.empty((7, 0), np.float32)), numbers, 1, dtype),
+    )
+    for loop, arrays, scalars, count, kind in calls:
+        reference = [np.empty((7, 18), kind) for _ in range(count)]
+        ours = [device(result) for result in reference]
+        run(loop, (7, 18), *map(loadable, arrays), *scalars, *map(loadable, reference))
+        run(loop, (7, 18), *(loadable(device(array)) for array in arrays), *scalars, *map(loadable, ours))
+        for one, other in zip(ours, reference, strict=True):
+            agree(one, other, "bands" if kind is np.float32 else "half")
