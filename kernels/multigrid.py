@@ -1,400 +1,344 @@
-"""Laplace's equation on any set of pixels: conjugate gradients, preconditioned by one multigrid cycle.
+"""Laplace's equation on any set of pixels by full multigrid, in a number of passes that the picture does not change.
 
-Unknown pixels hold the mean of their four neighbours; known neighbours give the right-hand side; beyond the array's
-border the picture is mirrored, so that a neighbour which is not there drops out of the mean.
+An unknown pixel holds the mean of those of its four neighbours that are unknown or known: the membrane is free where it
+meets neither, and at the border. `kernels.scales` makes the coarse scales. The coarsest is solved first, and each
+solution, interpolated, is where the next finer one starts; there it takes one V-cycle. So the work per pixel and the
+error are the same for every size: from a disk to a sponge, with noise on the edge, the finest scale starts with a
+residual of at most START times that of its known pixels alone, and each V-cycle leaves a tenth of it, RATE at most.
 
-Arrays are planar, (channel, height + 2, width + 2) with a rim of zeros, so that rows vectorise and no neighbour needs
-a test. `diagonal` (height + 2, width + 2) holds an unknown pixel's number of neighbours, and 0 elsewhere. Every sweep
-reads one buffer and writes another: the same bits whatever the number of threads.
+Every pass reads one buffer and writes another: the same bits whatever the number of threads. For the layout of arrays
+see `kernels.scales`; `source` is empty at the finest scale, and `values` is empty for a start from zero.
 
-Sources: Trottenberg et al., "Multigrid" (2001), for cell-centred coarsening; Notay, "Flexible Conjugate Gradients"
-(2000). A coarse cell is unknown only where all of its children are: with fewer, plain cycles diverge.
+Source: Trottenberg et al., "Multigrid" (2001), for full multigrid and Chebyshev's weights.
 """
 
-from collections.abc import Callable
-from typing import NamedTuple
+import math
+from typing import Any
 
 import numpy as np
 from numba import float32, njit, prange
-from numpy.typing import NDArray
 
-Float32 = NDArray[np.float32]
-Int32 = NDArray[np.int32]
+from kernels.bottom import FIRST, SECOND, solve_bottom
+from kernels.cells import FAR, NEAR, filled, interpolated, left_over, relaxed, sum_of_knowns, weighted
+from kernels.launch import fetch, on_gpu, run
+from kernels.scales import Level, Pyramid, sized
+from kernels.workspace import Workspace
 
-# Two weighted Jacobi sweeps with Chebyshev's weights for eigenvalues of D^-1 A between 0.5 and 2: together they
-# reduce every error that the coarser level cannot see to 0.22.
-CENTRE, HALF_WIDTH = 1.25, 0.75
-FIRST = np.float32(1.0 / (CENTRE - HALF_WIDTH * np.sqrt(0.5)))
-SECOND = np.float32(1.0 / (CENTRE + HALF_WIDTH * np.sqrt(0.5)))
-COARSEST_SWEEPS = 8
-LARGEST_COARSEST = 4
-MOST_ITERATIONS = 40
-NEIGHBOURS = ((-1, 0), (1, 0), (0, -1), (0, 1))
-# Pixels of a level below which starting threads costs more than they save, all the more on a busy machine.
-WORTH_THREADS = 1 << 16
+START, RATE = 0.1, 0.1
+MOST_CYCLES = 12
+# Rows that one thread takes at a time, and columns whose sums are one.
+BAND = 16
+STRIP = 512
 
 
-class Level(NamedTuple):
-    """One scale: its unknowns, each row's first and past-the-last unknown column, and the cycle's buffers."""
-
-    diagonal: Float32
-    first: Int32
-    last: Int32
-    right: Float32
-    solution: Float32
-    other: Float32
-
-
-class Launchers(NamedTuple):
-    """The passes of a cycle, over all rows of a level."""
-
-    smooth_zero: Callable[..., None]
-    sweep: Callable[..., None]
-    restrict: Callable[..., None]
-    prolong: Callable[..., None]
-
-
-def make_levels(unknown: NDArray[np.bool_], channels: int) -> list[Level]:
-    """The scales of a set of unknown pixels (h, w), finest first, down to the last that has any unknown."""
-    diagonal = np.zeros((unknown.shape[0] + 2, unknown.shape[1] + 2), np.float32)
-    _finest_diagonal(unknown, diagonal)
-    levels: list[Level] = []
-    while True:
-        first, last = np.empty(diagonal.shape[0], np.int32), np.empty(diagonal.shape[0], np.int32)
-        _spans(diagonal, first, last)
-        if not (last > first).any():
-            return levels
-        buffers = [np.zeros((channels, *diagonal.shape), np.float32) for _ in range(3)]
-        levels.append(Level(diagonal, first, last, *buffers))
-        height, width = diagonal.shape[0] - 2, diagonal.shape[1] - 2
-        if min(height, width) <= LARGEST_COARSEST:
-            return levels
-        coarse = np.zeros(((height + 1) // 2 + 2, (width + 1) // 2 + 2), np.float32)
-        _coarser_diagonal(diagonal, coarse)
-        diagonal = coarse
-
-
-def solve(levels: list[Level], values: Float32, residual: float) -> int:
-    """Replace the unknowns of `values` (planar, with rim; knowns and a first guess) by the solution, in place.
+def solve(pyramid: Pyramid, residual: float, guessed: bool, workspace: Workspace) -> Any:
+    """The finest scale's solution (channel * height * width,), in a buffer of the pyramid.
 
     Ends where the residual's norm is at most `residual` times that of the knowns alone (the residual of unknowns that
-    are 0), in each channel. Returns the iterations taken.
+    are 0). From START on that is a fixed number of cycles, after which the CPU measures what is left and goes on if
+    it has to; a GPU is not waited for. `guessed`: start from what the finest scale holds, where that is nearer; then
+    its residual is measured, and a GPU waited for.
     """
-    level = levels[0]
-    grid = level.diagonal, level.first, level.last
-    gradient = level.right
-    scale = _knowns_norm(values, *grid)
-    norm = _start(values, *grid, gradient)
-    limit = residual * residual * scale
-    direction, image = np.zeros_like(values), np.zeros_like(values)
-    descent, curvature, step = np.ones(len(values)), np.zeros(len(values)), np.zeros(len(values))
-    for iteration in range(MOST_ITERATIONS):
-        if (norm <= limit).all():
-            return iteration
-        smooth = _cycle(levels, 0)
-        along, past, bend = _products(smooth, gradient, image, *grid)
-        # Flexible: beta = z (r - r_old) / (z r)_old, where r - r_old = -step * image.
-        beta = np.where(descent > 0.0, -step * past / np.maximum(descent, 1e-300), 0.0)
-        curvature = bend + 2.0 * beta * past + beta * beta * curvature
-        descent = along
-        step = np.where(curvature > 0.0, along / np.maximum(curvature, 1e-300), 0.0)
-        factors = beta.astype(np.float32), step.astype(np.float32)
-        norm = _advance(smooth, *factors, *grid, direction, image, values, gradient)
-    return MOST_ITERATIONS
+    finest = pyramid.levels[0]
+    distance = relative_residual(pyramid, finest.values, workspace) if guessed else math.inf
+    if distance < START:
+        now, spare = finest.values, finest.other
+    else:
+        now, spare = _from_coarse(pyramid), finest.values
+        distance = START
+    for _ in range(cycles_for(residual, distance)):
+        now, spare = _finest_cycle(pyramid, now, spare), now
+    if residual >= START or on_gpu(now):
+        return now
+    for _ in range(MOST_CYCLES):
+        if relative_residual(pyramid, now, workspace) <= residual:
+            break
+        now, spare = _finest_cycle(pyramid, now, spare), now
+    return now
 
 
-def _cycle(levels: list[Level], index: int) -> Float32:
-    """One V-cycle on `levels[index].right`, from zero. The result lies in one of the level's buffers."""
-    level = levels[index]
-    grid = level.diagonal, level.first, level.last
-    run = PARALLEL if level.diagonal.size >= WORTH_THREADS else SERIAL
-    run.smooth_zero(level.right, *grid, FIRST, SECOND, level.solution)
-    if index + 1 == len(levels):
-        for _ in range(COARSEST_SWEEPS):
-            run.sweep(level.solution, level.right, *grid, FIRST, level.other)
-            run.sweep(level.other, level.right, *grid, SECOND, level.solution)
-        return level.solution
-    coarser = levels[index + 1]
-    run.restrict(
-        level.solution, level.right, level.diagonal, coarser.diagonal, coarser.first, coarser.last, coarser.right
-    )
-    correction = _cycle(levels, index + 1)
-    run.prolong(level.solution, correction, *grid, level.other)
-    # The order of the weights is reversed, which keeps the cycle symmetric.
-    run.sweep(level.other, level.right, *grid, SECOND, level.solution)
-    run.sweep(level.solution, level.right, *grid, FIRST, level.other)
-    return level.other
+def cycles_for(residual: float, distance: float) -> int:
+    """The V-cycles after which a relative residual of `distance` is at most `residual`."""
+    return max(0, math.ceil(math.log(max(distance, 1e-30) / residual) / math.log(1.0 / RATE) - 1e-6))
 
 
-@njit(cache=True, inline="always")
-def mean_error(centre, up, down, left, right, source, neighbours):
-    """How much an unknown pixel is off the mean of its neighbours, in the unit of the picture; 0 for a known one."""
-    if neighbours > float32(0.0):
-        return (up + down + left + right + source) / neighbours - centre
-    return float32(0.0)
+def relative_residual(pyramid: Pyramid, values: Any, workspace: Workspace) -> float:
+    """The largest channel's norm of what is left, over that of the knowns alone. Waits for a GPU."""
+    finest, channels = pyramid.levels[0], pyramid.channels
+    partial = workspace.empty("multigrid.partial", values, (2, channels, finest.size[1]))
+    run(_norms, finest.size[1], values, finest.share, *sized(finest), partial)
+    left, knowns = fetch(np.sum(partial, axis=2, dtype=np.float64))
+    return float(np.sqrt(np.max(np.where(left > 0.0, left / np.maximum(knowns, 1e-300), 0.0))))
 
 
-@njit(cache=True, inline="always")
-def neighbours_of(row, column, height, width):
-    """How many of a pixel's four neighbours lie in the array."""
-    return float32(4 - int(row == 0) - int(row == height - 1) - int(column == 0) - int(column == width - 1))
+def _from_coarse(pyramid: Pyramid) -> Any:
+    """Full multigrid: the finest scale's start, smoothed, in its `other`."""
+    levels, bottom = pyramid.levels, pyramid.bottom
+    solve_bottom(pyramid, True)
+    for index in range(bottom - 1, 0, -1):
+        level = levels[index]
+        _interpolate(level, levels[index + 1], level.values[:0], level.values)
+        _cycle(pyramid, index, level.values, level.source)
+    finest = levels[0]
+    _interpolate(finest, levels[1], finest.other, finest.values)
+    _relax(finest, finest.values, finest.source, (FIRST, SECOND), finest.other)
+    return finest.other
 
 
-@njit(cache=True, parallel=True)
-def _finest_diagonal(unknown, diagonal):
-    height, width = unknown.shape
-    for y in prange(height):
-        for x in range(width):
-            if unknown[y, x]:
-                diagonal[y + 1, x + 1] = neighbours_of(y, x, height, width)
+def _finest_cycle(pyramid: Pyramid, now: Any, spare: Any) -> Any:
+    """One V-cycle from `now`; the result lies in `spare`."""
+    finest, coarse = pyramid.levels[:2]
+    _relax(finest, now, finest.source, (FIRST, SECOND), spare)
+    _reduce(finest, spare, finest.source, coarse)
+    _cycle(pyramid, 1, coarse.values[:0], coarse.right)
+    _interpolate(finest, coarse, spare, now)
+    _relax(finest, now, finest.source, (SECOND, FIRST), spare)
+    return spare
 
 
-@njit(cache=True, parallel=True)
-def _coarser_diagonal(fine, coarse):
-    fine_height, fine_width = fine.shape[0] - 2, fine.shape[1] - 2
-    height, width = coarse.shape[0] - 2, coarse.shape[1] - 2
-    for Y in prange(height):
-        for X in range(width):
-            # A child beyond the border is the mirror of one inside.
-            unknown = True
-            for y in range(2 * Y, min(2 * Y + 2, fine_height)):
-                for x in range(2 * X, min(2 * X + 2, fine_width)):
-                    unknown = unknown and fine[y + 1, x + 1] > float32(0.0)
-            if unknown:
-                coarse[Y + 1, X + 1] = neighbours_of(Y, X, height, width)
-
-
-@njit(cache=True, parallel=True)
-def _spans(diagonal, first, last):
-    height, width = diagonal.shape
-    for y in prange(height):
-        begin, end = 0, width
-        while begin < width and diagonal[y, begin] == float32(0.0):
-            begin += 1
-        while end > begin and diagonal[y, end - 1] == float32(0.0):
-            end -= 1
-        first[y], last[y] = begin, end
-
-
-@njit(cache=True, parallel=True, error_model="numpy")
-def _knowns_norm(values, diagonal, first, last):
-    """Squared norm (channel,) of the residual that the known values alone would give."""
-    channels, height, _ = values.shape
-    partial = np.zeros((height, channels))
-    for y in prange(1, height - 1):
-        for x in range(first[y], last[y]):
-            if diagonal[y, x] == float32(0.0):
-                continue
-            for c in range(channels):
-                total = float32(0.0)
-                for down, across in NEIGHBOURS:
-                    if diagonal[y + down, x + across] == float32(0.0):
-                        total += values[c, y + down, x + across]
-                partial[y, c] += total * total
-    return _summed(partial)
-
-
-@njit(cache=True)
-def _summed(partial):
-    total = np.zeros(partial.shape[1])
-    for y in range(partial.shape[0]):
-        total += partial[y]
-    return total
-
-
-@njit(cache=True, parallel=True, error_model="numpy")
-def _start(values, diagonal, first, last, gradient):
-    """The residual of `values` into `gradient`; its squared norm (channel,)."""
-    channels, height, _ = values.shape
-    partial = np.zeros((height, channels))
-    for y in prange(1, height - 1):
-        x0, x1 = first[y], last[y]
-        d = diagonal[y, x0:x1]
-        for c in range(channels):
-            up, down = values[c, y - 1, x0:x1], values[c, y + 1, x0:x1]
-            left, here, right = values[c, y, x0 - 1 : x1 - 1], values[c, y, x0:x1], values[c, y, x0 + 1 : x1 + 1]
-            out = gradient[c, y, x0:x1]
-            for i in range(x1 - x0):
-                out[i] = d[i] * mean_error(here[i], up[i], down[i], left[i], right[i], float32(0.0), d[i])
-            for i in range(x1 - x0):
-                partial[y, c] += out[i] * out[i]
-    return _summed(partial)
-
-
-@njit(cache=True, error_model="numpy")
-def _smooth_zero_row(y, source, diagonal, first, last, weight_1, weight_2, out):
-    """Two sweeps that start from zero: the first needs no neighbours and is made anew for each pixel."""
-    channels = source.shape[0]
-    x0, x1 = first[y] - 1, last[y] + 1
-    count = x1 - x0
-    if count <= 2:
+def _cycle(pyramid: Pyramid, index: int, start: Any, source: Any) -> None:
+    """One V-cycle of a coarse scale; the result lies in its `other`."""
+    if index == pyramid.bottom:
+        solve_bottom(pyramid, False)
         return
-    rows = np.empty((3, count), np.float32)
-    for c in range(channels):
-        for j in range(3):
-            d, f, row = diagonal[y - 1 + j, x0:x1], source[c, y - 1 + j, x0:x1], rows[j]
-            for i in range(count):
-                row[i] = weight_1 * f[i] / d[i] if d[i] > float32(0.0) else float32(0.0)
-        d, f, result = diagonal[y, x0 + 1 : x1], source[c, y, x0 + 1 : x1], out[c, y, x0 + 1 : x1]
-        up, down, left, here, right = rows[0, 1:], rows[2, 1:], rows[1], rows[1, 1:], rows[1, 2:]
-        for i in range(count - 2):
-            error = mean_error(here[i], up[i], down[i], left[i], right[i], f[i], d[i])
-            result[i] = here[i] + weight_2 * error
+    level, coarse = pyramid.levels[index : index + 2]
+    _relax(level, start, source, (FIRST, SECOND), level.other)
+    _reduce(level, level.other, source, coarse)
+    _cycle(pyramid, index + 1, coarse.values[:0], coarse.right)
+    _interpolate(level, coarse, level.other, level.values)
+    _relax(level, level.values, source, (SECOND, FIRST), level.other)
 
 
-@njit(cache=True, parallel=True)
-def _smooth_zero_parallel(source, diagonal, first, last, weight_1, weight_2, out):
-    for y in prange(1, source.shape[1] - 1):
-        _smooth_zero_row(y, source, diagonal, first, last, weight_1, weight_2, out)
+def _relax(level: Level, values: Any, source: Any, weights: tuple[np.float32, np.float32], out: Any) -> None:
+    run(_smooth, level.size, values, source, level.across, level.down, level.share, *sized(level), *weights, out)
 
 
-@njit(cache=True)
-def _smooth_zero_serial(source, diagonal, first, last, weight_1, weight_2, out):
-    for y in range(1, source.shape[1] - 1):
-        _smooth_zero_row(y, source, diagonal, first, last, weight_1, weight_2, out)
+def _reduce(level: Level, values: Any, source: Any, coarse: Level) -> None:
+    arrays = values, source, level.across, level.down, level.share
+    run(_restrict, coarse.size, *arrays, *sized(level), coarse.right, *sized(coarse))
+
+
+def _interpolate(level: Level, coarse: Level, values: Any, out: Any) -> None:
+    run(_prolong, level.size, values, coarse.other, coarse.share, *sized(coarse), level.share, *sized(level), out)
 
 
 @njit(cache=True, error_model="numpy")
-def _sweep_row(y, values, source, diagonal, first, last, weight, out):
-    """One weighted Jacobi sweep from `values` to `out`."""
-    channels = values.shape[0]
-    x0, x1 = first[y], last[y]
-    d = diagonal[y, x0:x1]
-    for c in range(channels):
-        up, down, f = values[c, y - 1, x0:x1], values[c, y + 1, x0:x1], source[c, y, x0:x1]
-        left, here, right = values[c, y, x0 - 1 : x1 - 1], values[c, y, x0:x1], values[c, y, x0 + 1 : x1 + 1]
-        result = out[c, y, x0:x1]
-        for i in range(x1 - x0):
-            error = mean_error(here[i], up[i], down[i], left[i], right[i], f[i], d[i])
-            result[i] = here[i] + weight * error
-
-
-@njit(cache=True, parallel=True)
-def _sweep_parallel(values, source, diagonal, first, last, weight, out):
-    for y in prange(1, values.shape[1] - 1):
-        _sweep_row(y, values, source, diagonal, first, last, weight, out)
+def _relax_line(above, here, below, source, across, upper, lower, share, weight, out):
+    """One Jacobi step of a row, from three rows; all but `out` may be any lines of the same length."""
+    count = len(share) - 2
+    left, value, right, up, down = here[:-2], here[1:-1], here[2:], above[1:-1], below[1:-1]
+    s, result = share[1:-1], out[1:-1]
+    if len(across) > 0:
+        before, after, over, under, f = across[:-2], across[1:-1], upper[1:-1], lower[1:-1], source[1:-1]
+        for i in range(count):
+            pull = weighted(before[i], left[i], after[i], right[i], over[i], up[i], under[i], down[i]) + f[i]
+            result[i] = relaxed(value[i], pull, s[i], weight)
+    else:
+        for i in range(count):
+            result[i] = relaxed(value[i], left[i] + right[i] + up[i] + down[i], s[i], weight)
+    out[0] = out[count + 1] = float32(0.0)
 
 
 @njit(cache=True)
-def _sweep_serial(values, source, diagonal, first, last, weight, out):
-    for y in range(1, values.shape[1] - 1):
-        _sweep_row(y, values, source, diagonal, first, last, weight, out)
+def _row_of(array, y, width):
+    """A row of a plane, or of all planes one below the other; nothing of an empty array."""
+    return array[y * width : (y + 1) * width] if len(array) > 0 else array
 
 
 @njit(cache=True, error_model="numpy")
-def _restrict_row(Y, values, source, diagonal, coarse_diagonal, coarse_first, coarse_last, coarse_source):
-    """The fine residual, summed over each unknown coarse cell's children: the stencil's h**2 turns mean into sum."""
-    channels = coarse_source.shape[0]
-    height, width = diagonal.shape
-    for X in range(coarse_first[Y], coarse_last[Y]):
-        inside = coarse_diagonal[Y, X] > float32(0.0)
-        for c in range(channels):
-            total = float32(0.0)
-            if inside:
-                for y in range(2 * Y - 1, min(2 * Y + 1, height - 1)):
-                    for x in range(2 * X - 1, min(2 * X + 1, width - 1)):
-                        around = values[c, y - 1, x] + values[c, y + 1, x] + values[c, y, x - 1] + values[c, y, x + 1]
-                        total += source[c, y, x] + around - diagonal[y, x] * values[c, y, x]
-            coarse_source[c, Y, X] = total
+def _first_sweep(values, source, across, down, share, height, width, weight, y, channel, line):
+    """The first of two steps for a row, into a line."""
+    row = channel * height + y
+    if y == 0 or y == height - 1:
+        line[:] = float32(0.0)
+    elif len(values) == 0:
+        f, s = _row_of(source, row, width), _row_of(share, y, width)
+        for i in range(width):
+            line[i] = weight * f[i] * s[i]
+    else:
+        _relax_line(
+            _row_of(values, row - 1, width),
+            _row_of(values, row, width),
+            _row_of(values, row + 1, width),
+            _row_of(source, row, width),
+            _row_of(across, y, width),
+            _row_of(down, y - 1, width),
+            _row_of(down, y, width),
+            _row_of(share, y, width),
+            weight,
+            line,
+        )
+
+
+@njit(cache=True, error_model="numpy")
+def _smooth_rows(values, source, across, down, share, height, width, first, second, out, top, end):
+    """Two steps for rows of all channels; the first step's rows stay in the cache."""
+    lines = np.empty((3, width), np.float32)
+    for channel in range(len(out) // (height * width)):
+        plane = channel * height
+        if top == 1:
+            _row_of(out, plane, width)[:] = float32(0.0)
+        if end == height - 1:
+            _row_of(out, plane + height - 1, width)[:] = float32(0.0)
+        for y in range(top - 1, end + 1):
+            _first_sweep(values, source, across, down, share, height, width, first, y, channel, lines[y % 3])
+            if y > top:
+                _relax_line(
+                    lines[(y - 2) % 3],
+                    lines[(y - 1) % 3],
+                    lines[y % 3],
+                    _row_of(source, plane + y - 1, width),
+                    _row_of(across, y - 1, width),
+                    _row_of(down, y - 2, width),
+                    _row_of(down, y - 1, width),
+                    _row_of(share, y - 1, width),
+                    second,
+                    _row_of(out, plane + y - 1, width),
+                )
 
 
 @njit(cache=True, parallel=True)
-def _restrict_parallel(values, source, diagonal, coarse_diagonal, coarse_first, coarse_last, coarse_source):
-    for Y in prange(1, coarse_source.shape[1] - 1):
-        _restrict_row(Y, values, source, diagonal, coarse_diagonal, coarse_first, coarse_last, coarse_source)
-
-
-@njit(cache=True)
-def _restrict_serial(values, source, diagonal, coarse_diagonal, coarse_first, coarse_last, coarse_source):
-    for Y in range(1, coarse_source.shape[1] - 1):
-        _restrict_row(Y, values, source, diagonal, coarse_diagonal, coarse_first, coarse_last, coarse_source)
+def _smooth(values, source, across, down, share, height, width, first, second, out):
+    for band in prange((height - 2 + BAND - 1) // BAND):
+        top = 1 + band * BAND
+        end = min(top + BAND, height - 1)
+        _smooth_rows(values, source, across, down, share, height, width, first, second, out, top, end)
 
 
 @njit(cache=True, error_model="numpy")
-def _prolong_row(y, values, coarse, diagonal, first, last, out):
-    """Add the coarse level's correction, linearly interpolated and mirrored at the border, into `out`."""
-    channels = values.shape[0]
-    coarse_height, coarse_width = coarse.shape[1] - 2, coarse.shape[2] - 2
-    near, far = float32(0.75), float32(0.25)
-    if last[y] <= first[y]:
-        return
+def _add_left_over(above, here, below, source, across, upper, lower, share, line):
+    """Add a row's residual to a line."""
+    count = len(share) - 2
+    left, value, right, up, down = here[:-2], here[1:-1], here[2:], above[1:-1], below[1:-1]
+    s, result = share[1:-1], line[1:]
+    if len(across) > 0:
+        before, after, over, under, f = across[:-2], across[1:-1], upper[1:-1], lower[1:-1], source[1:-1]
+        for i in range(count):
+            pull = weighted(before[i], left[i], after[i], right[i], over[i], up[i], under[i], down[i]) + f[i]
+            result[i] += left_over(value[i], pull, s[i])
+    else:
+        for i in range(count):
+            result[i] += left_over(value[i], left[i] + right[i] + up[i] + down[i], s[i])
+
+
+@njit(cache=True)
+def _restrict_row(values, source, across, down, share, height, width, right, coarse_height, coarse_width, Y):
+    """A coarse row of all channels: residuals summed over each cell's children."""
+    line = np.empty(2 * coarse_width, np.float32)
+    for channel in range(len(right) // (coarse_height * coarse_width)):
+        line[:] = float32(0.0)
+        for y in range(2 * Y - 1, min(2 * Y + 1, height - 1)):
+            if 0 < Y < coarse_height - 1:
+                row = channel * height + y
+                _add_left_over(
+                    _row_of(values, row - 1, width),
+                    _row_of(values, row, width),
+                    _row_of(values, row + 1, width),
+                    _row_of(source, row, width),
+                    _row_of(across, y, width),
+                    _row_of(down, y - 1, width),
+                    _row_of(down, y, width),
+                    _row_of(share, y, width),
+                    line,
+                )
+        out = _row_of(right, channel * coarse_height + Y, coarse_width)
+        out[0] = out[coarse_width - 1] = float32(0.0)
+        pairs = line[1:]
+        for X in range(coarse_width - 2):
+            out[X + 1] = pairs[2 * X] + pairs[2 * X + 1]
+
+
+@njit(cache=True, parallel=True)
+def _restrict(values, source, across, down, share, height, width, right, coarse_height, coarse_width):
+    for Y in prange(coarse_height):
+        _restrict_row(values, source, across, down, share, height, width, right, coarse_height, coarse_width, Y)
+
+
+@njit(cache=True)
+def _spread(line, out):
+    """A coarse line, linearly interpolated to twice its cells; cell X lies at 2 X - 1 and 2 X."""
+    before, here, after, result = line[:-2], line[1:-1], line[2:], out[1:]
+    for X in range(len(here)):
+        near = NEAR * here[X]
+        result[2 * X] = near + FAR * before[X]
+        result[2 * X + 1] = near + FAR * after[X]
+
+
+@njit(cache=True, error_model="numpy")
+def _prolong_row(values, coarse, coarse_share, coarse_height, coarse_width, share, height, width, out, y):
+    """A row of all channels, with the coarser scale's correction."""
+    # Odd rows lie in the upper half of their coarse row.
     Y = (y + 1) >> 1
-    side = min(max(Y - 1 if y & 1 else Y + 1, 1), coarse_height)
-    # Columns of the coarse row that the span touches, and one more on either side.
-    X0, X1 = max(((first[y] + 1) >> 1) - 1, 1), min((last[y] >> 1) + 1, coarse_width)
-    line = np.empty(coarse_width + 2, np.float32)
-    for c in range(channels):
-        a, b = coarse[c, Y], coarse[c, side]
-        for X in range(X0, X1 + 1):
-            line[X] = near * a[X] + far * b[X]
-        for x in range(first[y], last[y]):
-            X = (x + 1) >> 1
-            beside = min(max(X - 1 if x & 1 else X + 1, 1), coarse_width)
-            if diagonal[y, x] > float32(0.0):
-                out[c, y, x] = values[c, y, x] + near * line[X] + far * line[beside]
-            else:
-                out[c, y, x] = float32(0.0)
+    side = Y - 1 if y & 1 else Y + 1
+    line, weights = np.empty(coarse_width, np.float32), np.zeros(2 * coarse_width, np.float32)
+    totals = np.zeros(2 * coarse_width, np.float32)
+    inner = y > 0 and y < height - 1
+    s = _row_of(share, y, width)
+    if inner:
+        near, far = _row_of(coarse_share, Y, coarse_width), _row_of(coarse_share, side, coarse_width)
+        for X in range(coarse_width):
+            line[X] = NEAR * filled(near[X]) + FAR * filled(far[X])
+        _spread(line, weights)
+    for channel in range(len(out) // (height * width)):
+        result = _row_of(out, channel * height + y, width)
+        if not inner:
+            result[:] = float32(0.0)
+            continue
+        near = _row_of(coarse, channel * coarse_height + Y, coarse_width)
+        far = _row_of(coarse, channel * coarse_height + side, coarse_width)
+        for X in range(coarse_width):
+            line[X] = NEAR * near[X] + FAR * far[X]
+        _spread(line, totals)
+        if len(values) > 0:
+            value = _row_of(values, channel * height + y, width)
+            for x in range(width):
+                result[x] = interpolated(value[x], totals[x], weights[x], s[x])
+        else:
+            for x in range(width):
+                result[x] = interpolated(float32(0.0), totals[x], weights[x], s[x])
 
 
 @njit(cache=True, parallel=True)
-def _prolong_parallel(values, coarse, diagonal, first, last, out):
-    for y in prange(1, values.shape[1] - 1):
-        _prolong_row(y, values, coarse, diagonal, first, last, out)
+def _prolong(values, coarse, coarse_share, coarse_height, coarse_width, share, height, width, out):
+    for y in prange(height):
+        _prolong_row(values, coarse, coarse_share, coarse_height, coarse_width, share, height, width, out, y)
 
 
-@njit(cache=True)
-def _prolong_serial(values, coarse, diagonal, first, last, out):
-    for y in range(1, values.shape[1] - 1):
-        _prolong_row(y, values, coarse, diagonal, first, last, out)
+@njit(cache=True, error_model="numpy")
+def _add_squares(above, here, below, shares_above, shares, shares_below, left, knowns):
+    """Add a row's squares of the residual and of the knowns' sum to sums for each column."""
+    up, value, down, before, after = above[1:-1], here[1:-1], below[1:-1], here[:-2], here[2:]
+    over, s, under, s_before, s_after = shares_above[1:-1], shares[1:-1], shares_below[1:-1], shares[:-2], shares[2:]
+    rests, owns = left[1:], knowns[1:]
+    for i in range(len(s)):
+        rest = left_over(value[i], up[i] + down[i] + before[i] + after[i], s[i])
+        own = filled(s[i]) * sum_of_knowns(
+            up[i], over[i], down[i], under[i], before[i], s_before[i], after[i], s_after[i]
+        )
+        rests[i] += rest * rest
+        owns[i] += own * own
 
 
-@njit(cache=True, parallel=True, error_model="numpy")
-def _products(smooth, gradient, image, diagonal, first, last):
-    """Per channel z·r, z·q and z·Az of the preconditioned residual z, the residual r and the last direction's q."""
-    channels, height, _ = smooth.shape
-    partial = np.zeros((height, 3 * channels))
-    for y in prange(1, height - 1):
-        x0, x1 = first[y], last[y]
-        d = diagonal[y, x0:x1]
-        for c in range(channels):
-            up, down = smooth[c, y - 1, x0:x1], smooth[c, y + 1, x0:x1]
-            left, here, right = smooth[c, y, x0 - 1 : x1 - 1], smooth[c, y, x0:x1], smooth[c, y, x0 + 1 : x1 + 1]
-            r, q = gradient[c, y, x0:x1], image[c, y, x0:x1]
-            along, past, bend = 0.0, 0.0, 0.0
-            for i in range(x1 - x0):
-                along += here[i] * r[i]
-                past += here[i] * q[i]
-                bend += here[i] * (d[i] * here[i] - up[i] - down[i] - left[i] - right[i])
-            partial[y, c], partial[y, channels + c], partial[y, 2 * channels + c] = along, past, bend
-    total = _summed(partial)
-    return total[:channels], total[channels : 2 * channels], total[2 * channels :]
-
-
-@njit(cache=True, parallel=True, error_model="numpy")
-def _advance(smooth, beta, step, diagonal, first, last, direction, image, values, gradient):
-    """New direction p and q = Ap, then one step along it; the residual's squared norm (channel,)."""
-    channels, height, _ = smooth.shape
-    partial = np.zeros((height, channels))
-    for y in prange(1, height - 1):
-        x0, x1 = first[y], last[y]
-        d = diagonal[y, x0:x1]
-        for c in range(channels):
-            up, down = smooth[c, y - 1, x0:x1], smooth[c, y + 1, x0:x1]
-            left, here, right = smooth[c, y, x0 - 1 : x1 - 1], smooth[c, y, x0:x1], smooth[c, y, x0 + 1 : x1 + 1]
-            p, q = direction[c, y, x0:x1], image[c, y, x0:x1]
-            u, r = values[c, y, x0:x1], gradient[c, y, x0:x1]
-            for i in range(x1 - x0):
-                if d[i] > float32(0.0):
-                    p[i] = here[i] + beta[c] * p[i]
-                    q[i] = d[i] * here[i] - up[i] - down[i] - left[i] - right[i] + beta[c] * q[i]
-                    u[i] += step[c] * p[i]
-                    r[i] -= step[c] * q[i]
-            total = 0.0
-            for i in range(x1 - x0):
-                total += r[i] * r[i]
-            partial[y, c] = total
-    return _summed(partial)
-
-
-PARALLEL = Launchers(_smooth_zero_parallel, _sweep_parallel, _restrict_parallel, _prolong_parallel)
-SERIAL = Launchers(_smooth_zero_serial, _sweep_serial, _restrict_serial, _prolong_serial)
+@njit(cache=True, parallel=True)
+def _norms(values, share, height, width, partial):
+    """Squares summed over columns: (2, channel, width) of the residual, and of what the knowns alone would leave."""
+    for strip in prange((width + STRIP - 1) // STRIP):
+        # The sums of a strip lie between those of a column to either side, which are not its own.
+        first, end = max(strip * STRIP, 1), min((strip + 1) * STRIP, width - 1)
+        sums = np.empty((2, end - first + 2), np.float32)
+        for channel in range(partial.shape[1]):
+            sums[:] = float32(0.0)
+            for y in range(1, height - 1):
+                row = channel * height + y
+                _add_squares(
+                    _row_of(values, row - 1, width)[first - 1 : end + 1],
+                    _row_of(values, row, width)[first - 1 : end + 1],
+                    _row_of(values, row + 1, width)[first - 1 : end + 1],
+                    _row_of(share, y - 1, width)[first - 1 : end + 1],
+                    _row_of(share, y, width)[first - 1 : end + 1],
+                    _row_of(share, y + 1, width)[first - 1 : end + 1],
+                    sums[0],
+                    sums[1],
+                )
+            partial[:, channel, first:end] = sums[:, 1:-1]
+    partial[:, :, 0] = partial[:, :, width - 1] = float32(0.0)

@@ -12,6 +12,8 @@ TOLERANCES = {
     "devices": (2e-5, 2e-6),
     # float16 has 11 significant bits: half a step of rounding, taken twice.
     "half": (1e-3, 1e-6),
+    # A solver's sweeps, some hundred in a row, each of which adds its rounding.
+    "membrane": (1e-4, 1e-5),
     # The view's curve against colour-science's, in float64.
     "view": (0.0, 2e-6),
     # The composite against float64: sampling, curve, exponential and two matrices in float32.
