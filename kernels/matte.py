@@ -1,110 +1,116 @@
-"""Mattes: distances to an edge, anti-aliased coverage, feather, grow, combine.
+"""Mattes: anti-aliased coverage, feather, grow, combine. Distances to an edge are in `kernels.distance`.
 
 Pixel centres lie at half-integers: a polygon through (0, 0), (1, 0), (1, 1), (0, 1) covers the first pixel and no
-other. Distances are in pixels, positive inside.
+other. Distances are in pixels, positive inside. Mattes and distances may be float16 or float32; results are float32
+unless `out` says otherwise. NaN stays where it is.
 """
 
 import math
-from functools import reduce
+from typing import Any
 
 import numpy as np
 from numba import float32, float64, njit, prange
 from numpy.typing import ArrayLike, NDArray
 
+from kernels.distance import polygon_and_result
+from kernels.distance import polygon_distance as polygon_distance
+from kernels.distance import signed_distance as signed_distance
+from kernels.half import loadable, narrowed, widened
+from kernels.launch import empty, run
+
 Float32 = NDArray[np.float32]
 
-# Columns that one thread takes at a time in the vertical pass of the distance transform.
-STRIP = 64
+PRODUCT, LEAST, GREATEST, WITHOUT = (np.int32(way) for way in range(4))
 
 
-def signed_distance(inside: NDArray[np.bool_]) -> Float32:
-    """Exact Euclidean distance (h, w) of each pixel's centre to the edge of `inside` (h, w), positive inside.
-
-    The edge lies half a pixel before the nearest pixel of the other kind, so that the two kinds meet at +-0.5. Where
-    all pixels are of one kind it is infinite. After Felzenszwalb & Huttenlocher, "Distance Transforms of Sampled
-    Functions" (2012).
-    """
-    mask = np.ascontiguousarray(inside, np.bool_)
-    vertical = np.empty(mask.shape, np.int32)
-    _vertical_distance(mask, vertical)
-    distance = np.empty(mask.shape, np.float32)
-    _horizontal_envelope(mask, vertical, distance)
-    return distance
-
-
-def polygon_distance(points: ArrayLike, size: tuple[int, int]) -> Float32:
-    """Signed distance of every pixel's centre of (height, width) to the closed polygon `points` (n, 2) of (x, y).
-
-    A pixel is inside where the polygon winds round it, either way. Exact to 1e-3 of a pixel.
-    """
-    corners = _corners(points)
-    distance = np.empty(size, np.float32)
-    _distance_to_edges(corners, distance)
-    return distance
-
-
-def polygon_coverage(points: ArrayLike, size: tuple[int, int]) -> Float32:
+def polygon_coverage(
+    points: ArrayLike, size: tuple[int, int] | None = None, *, out: NDArray[Any] | None = None
+) -> NDArray[Any]:
     """Share [0, 1] of every pixel's area of (height, width) that the closed polygon `points` (n, 2) of (x, y) covers.
 
-    Exact for a polygon that does not cross itself; where it covers twice the share is 1.
+    Exact for a polygon that does not cross itself; where it covers twice the share is 1. It is made where `out` lies,
+    or else where the points do; the points are read on the host in any case.
     """
-    corners = _corners(points)
-    coverage = np.empty(size, np.float32)
-    _cover(corners, coverage)
+    corners, coverage = polygon_and_result(points, size, out)
+    run(_cover, coverage.shape, corners, loadable(coverage))
     return coverage
 
 
-def feather(distance: Float32, width: float) -> Float32:
-    """A smooth step of a signed distance: 0 at the edge, 1 from `width` pixels inside on.
+def feather(distance: NDArray[Any], width: float, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """A smooth step of a signed distance (h, w): 0 at the edge, 1 from `width` pixels inside on. `out` may be it.
 
     Without a width the edge is one pixel's linear ramp round it, which is as hard as an anti-aliased edge gets.
     """
-    matte = np.empty(distance.shape, np.float32)
-    _feather(distance, np.float32(max(width, 0.0)), matte)
+    matte = empty(distance, distance.shape) if out is None else out
+    run(_feather, distance.shape, loadable(distance), np.float32(max(width, 0.0)), loadable(matte))
     return matte
 
 
-def grow(distance: Float32, pixels: float) -> Float32:
-    """The signed distance to an edge moved outwards by `pixels`, inwards when negative."""
-    return distance + np.float32(pixels)
+def grow(distance: NDArray[Any], pixels: float, *, out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """The signed distance (h, w) to an edge moved outwards by `pixels`, inwards when negative. `out` may be it."""
+    moved = empty(distance, distance.shape) if out is None else out
+    run(_grow, distance.shape, loadable(distance), np.float32(pixels), loadable(moved))
+    return moved
 
 
-def combine(*mattes: Float32) -> Float32:
-    """Where all of the mattes are: their product."""
-    return reduce(np.multiply, mattes)
+def combine(*mattes: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Where all of the mattes (h, w) are: their product. `out` may be the first of them."""
+    return _combined(PRODUCT, mattes, out)
 
 
-def minimum(*mattes: Float32) -> Float32:
-    """The smallest of the mattes at each pixel: does not thin out edges that they share, as the product does."""
-    return reduce(np.minimum, mattes)
+def minimum(*mattes: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """The smallest of the mattes (h, w) at each pixel: does not thin out edges that they share, as the product does.
+
+    `out` may be the first of them.
+    """
+    return _combined(LEAST, mattes, out)
 
 
-def _corners(points: ArrayLike) -> NDArray[np.float64]:
-    corners = np.ascontiguousarray(points, np.float64)
-    if corners.ndim != 2 or corners.shape[1] != 2 or len(corners) < 3 or not np.isfinite(corners).all():
-        raise ValueError("a polygon is at least three finite points (n, 2)")
-    return corners
+def maximum(*mattes: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Where any of the mattes (h, w) is: the largest at each pixel. `out` may be the first of them."""
+    return _combined(GREATEST, mattes, out)
+
+
+def subtract(matte: NDArray[Any], *held: NDArray[Any], out: NDArray[Any] | None = None) -> NDArray[Any]:
+    """Where a matte (h, w) is and none of the others: matte * (1 - held), once for each. `out` may be the matte."""
+    return _combined(WITHOUT, (matte, *held), out)
+
+
+def _combined(way: np.int32, mattes: tuple[NDArray[Any], ...], out: NDArray[Any] | None) -> NDArray[Any]:
+    first, *others = mattes
+    result = empty(first, first.shape) if out is None else out
+    # A single matte is its own minimum.
+    for other in others or [first]:
+        run(_combine, result.shape, loadable(first), loadable(other), way if others else LEAST, loadable(result))
+        first = result
+    return result
 
 
 @njit(cache=True, inline="always")
 def smoothstep(t):
-    """0 below 0, 1 above 1, between them a cubic with level ends."""
-    t = min(max(t, float32(0.0)), float32(1.0))
+    """0 below 0, 1 above 1, between them a cubic with level ends; NaN of NaN."""
+    t = float32(1.0) if t > float32(1.0) else (float32(0.0) if t < float32(0.0) else t)
     return t * t * (float32(3.0) - float32(2.0) * t)
 
 
-@njit(cache=True, inline="always")
-def segment_distance_squared(px, py, ax, ay, bx, by):
-    """Squared distance of the point p to the segment from a to b."""
-    dx, dy = bx - ax, by - ay
-    ex, ey = px - ax, py - ay
-    length = max(dx * dx + dy * dy, float32(1e-20))
-    t = min(max((ex * dx + ey * dy) / length, float32(0.0)), float32(1.0))
-    fx, fy = ex - t * dx, ey - t * dy
-    return fx * fx + fy * fy
+@njit(cache=True, inline="always", error_model="numpy")
+def feathered(distance, width):
+    """The matte at a signed distance."""
+    ramp = distance + float32(0.5)
+    ramp = float32(1.0) if ramp > float32(1.0) else (float32(0.0) if ramp < float32(0.0) else ramp)
+    return smoothstep(distance / width) if width > float32(0.0) else ramp
 
 
 @njit(cache=True, inline="always")
+def combined(a, b, way):
+    """Two mattes at a pixel, NaN if either is."""
+    least = b if b < a or b != b else a
+    greatest = b if b > a or b != b else a
+    joined = least if way == LEAST else greatest
+    return a * b if way == PRODUCT else (a - a * b if way == WITHOUT else joined)
+
+
+@njit(cache=True, inline="always", error_model="numpy")
 def row_part(left, right, cell):
     """Mean share of the unit cell at `cell` that lies right of a straight edge from x = left to x = right."""
     a, b = min(left, right) - cell, max(left, right) - cell
@@ -120,98 +126,14 @@ def row_part(left, right, cell):
     return area / (b - a)
 
 
-@njit(cache=True, parallel=True)
-def _vertical_distance(mask, distance):
-    """Rows to the nearest pixel of the other kind in the same column; height + width + 1 stands for none."""
-    height, width = mask.shape
-    none = np.int32(height + width + 1)
-    for strip in prange((width + STRIP - 1) // STRIP):
-        x0, x1 = strip * STRIP, min(width, (strip + 1) * STRIP)
-        for x in range(x0, x1):
-            distance[0, x] = none
-        for y in range(1, height):
-            for x in range(x0, x1):
-                same = mask[y, x] == mask[y - 1, x]
-                distance[y, x] = min(distance[y - 1, x] + np.int32(1), none) if same else np.int32(1)
-        for y in range(height - 2, -1, -1):
-            for x in range(x0, x1):
-                same = mask[y, x] == mask[y + 1, x]
-                below = min(distance[y + 1, x] + np.int32(1), none) if same else np.int32(1)
-                distance[y, x] = min(distance[y, x], below)
-
-
-@njit(cache=True, parallel=True)
-def _horizontal_envelope(mask, vertical, distance):
-    height, width = mask.shape
-    none = height + width + 1
-    for y in prange(height):
-        places, starts = np.empty(width, np.int64), np.empty(width + 1, np.float64)
-        for kind in range(2):
-            _envelope(mask[y], vertical[y], kind == 1, none, places, starts, distance[y])
-
-
-@njit(cache=True)
-def _envelope(mask, vertical, kind, none, places, starts, distance):
-    """One row's distances of the pixels of one kind: the lower envelope of a parabola over each column."""
-    width = len(mask)
-    count = 0
-    for q in range(width):
-        rise = vertical[q] if mask[q] == kind else np.int32(0)
-        if rise >= none:
-            continue
-        height_q = float64(rise) * float64(rise) + float64(q) * float64(q)
-        start = -math.inf
-        while count > 0:
-            p = places[count - 1]
-            rise_p = vertical[p] if mask[p] == kind else np.int32(0)
-            height_p = float64(rise_p) * float64(rise_p) + float64(p) * float64(p)
-            start = (height_q - height_p) / (2.0 * float64(q - p))
-            if start > starts[count - 1]:
-                break
-            count -= 1
-            start = -math.inf
-        places[count], starts[count] = q, start
-        count += 1
-    k = 0
-    sign = float32(1.0) if kind else float32(-1.0)
-    for q in range(width):
-        if mask[q] != kind:
-            continue
-        if count == 0:
-            distance[q] = sign * float32(math.inf)
-            continue
-        while k + 1 < count and starts[k + 1] < q:
-            k += 1
-        p = places[k]
-        rise = vertical[p] if mask[p] == kind else np.int32(0)
-        square = float64(q - p) * float64(q - p) + float64(rise) * float64(rise)
-        distance[q] = sign * (float32(math.sqrt(square)) - float32(0.5))
-
-
-@njit(cache=True, parallel=True, error_model="numpy")
-def _distance_to_edges(corners, distance):
-    height, width = distance.shape
-    count = len(corners)
-    for y in prange(height):
-        py = y + 0.5
-        nearest, winding = np.full(width, float32(np.inf), np.float32), np.zeros(width + 1, np.int32)
-        for i in range(count):
-            j = i + 1 if i + 1 < count else 0
-            # Relative to the row, which keeps float32 exact where the distance is small.
-            ax, ay, bx, by = corners[i, 0], corners[i, 1] - py, corners[j, 0], corners[j, 1] - py
-            sx, sy, ex, ey = float32(ax), float32(ay), float32(bx), float32(by)
-            for x in range(width):
-                square = segment_distance_squared(float32(x) + float32(0.5), float32(0.0), sx, sy, ex, ey)
-                nearest[x] = min(nearest[x], square)
-            if (ay <= 0.0) != (by <= 0.0):
-                crossing = ax - ay * (bx - ax) / (by - ay)
-                first = min(max(math.ceil(crossing - 0.5), 0), width)
-                winding[first] += np.int32(1) if by > ay else np.int32(-1)
-        turns = 0
-        for x in range(width):
-            turns += winding[x]
-            length = math.sqrt(nearest[x])
-            distance[y, x] = length if turns != 0 else -length
+@njit(cache=True, inline="always", error_model="numpy")
+def part_in_row(ax, ay, bx, by, y):
+    """The part of an edge in a row of pixels: x where it begins and ends, and its height, signed by its direction."""
+    top, bottom = max(min(ay, by), float64(y)), min(max(ay, by), float64(y + 1))
+    if top >= bottom:
+        return 0.0, 0.0, 0.0
+    slope = (bx - ax) / (by - ay)
+    return ax + (top - ay) * slope, ax + (bottom - ay) * slope, bottom - top if by > ay else top - bottom
 
 
 @njit(cache=True, parallel=True, error_model="numpy")
@@ -222,30 +144,37 @@ def _cover(corners, coverage):
         row, whole = np.zeros(width), np.zeros(width + 1)
         for i in range(count):
             j = i + 1 if i + 1 < count else 0
-            ax, ay, bx, by = corners[i, 0], corners[i, 1], corners[j, 0], corners[j, 1]
-            top, bottom = max(min(ay, by), float64(y)), min(max(ay, by), float64(y + 1))
-            if top >= bottom:
+            left, right, signed = part_in_row(corners[i, 0], corners[i, 1], corners[j, 0], corners[j, 1], y)
+            if signed == 0.0:
                 continue
-            # The part of the row right of the edge gains its height, signed by the edge's direction.
-            slope = (bx - ax) / (by - ay)
-            left, right = ax + (top - ay) * slope, ax + (bottom - ay) * slope
-            signed = bottom - top if by > ay else top - bottom
-            first = min(max(math.floor(min(left, right)), 0), width)
-            last = min(max(math.floor(max(left, right)) + 1, 0), width)
+            # The part of the row right of the edge gains its height.
+            first = int(min(max(math.floor(min(left, right)), 0.0), float64(width)))
+            last = int(min(max(math.floor(max(left, right)) + 1.0, 0.0), float64(width)))
             for x in range(first, last):
                 row[x] += signed * row_part(left, right, float64(x))
             whole[last] += signed
         total = 0.0
         for x in range(width):
             total += whole[x]
-            coverage[y, x] = min(abs(row[x] + total), 1.0)
+            coverage[y, x] = narrowed(float32(min(abs(row[x] + total), 1.0)), coverage[y, x])
 
 
-@njit(cache=True, parallel=True)
+@njit(cache=True, parallel=True, error_model="numpy")
 def _feather(distance, width, matte):
     for y in prange(distance.shape[0]):
         for x in range(distance.shape[1]):
-            if width > float32(0.0):
-                matte[y, x] = smoothstep(distance[y, x] / width)
-            else:
-                matte[y, x] = min(max(distance[y, x] + float32(0.5), float32(0.0)), float32(1.0))
+            matte[y, x] = narrowed(feathered(widened(distance[y, x]), width), matte[y, x])
+
+
+@njit(cache=True, parallel=True)
+def _grow(distance, pixels, moved):
+    for y in prange(distance.shape[0]):
+        for x in range(distance.shape[1]):
+            moved[y, x] = narrowed(widened(distance[y, x]) + pixels, moved[y, x])
+
+
+@njit(cache=True, parallel=True)
+def _combine(a, b, way, out):
+    for y in prange(out.shape[0]):
+        for x in range(out.shape[1]):
+            out[y, x] = narrowed(combined(widened(a[y, x]), widened(b[y, x]), way), out[y, x])

@@ -20,6 +20,8 @@ TOLERANCES = {
     "bands": (2e-5, 2e-5),
     # Means of 64 products in float32, which a device adds up in an order of its own.
     "grain table": (1e-4, 2e-6),
+    # Distances to a polygon: float32 coordinates, relative to a tile of 64 pixels on a CPU and to a pixel on a GPU.
+    "polygon": (2e-5, 2e-5),
 }
 
 
