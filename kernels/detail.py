@@ -145,7 +145,7 @@ def adjust(
         gain = adjustment.gain
         return emphasise(picture, MASK_SIGMA, gain, MOST_CHANGE, light=light, out=result, workspace=workspace)
     if adjustment.blur >= NARROWEST:
-        return gaussian(picture, adjustment.blur, out=result)
+        return gaussian(picture, adjustment.blur, out=result, workspace=workspace)
     if result is not picture:
         result[...] = picture
     return result
@@ -188,18 +188,19 @@ def _spectrum(
     workspace: Workspace | None,
 ) -> tuple[Float64, Float64]:
     """Mean power (BANDS,) per band of an image in its window, and of noise of this variance."""
+    scratch = Workspace() if workspace is None else workspace
     rows, columns = _window(weight)
     grey = _grey(image[rows, columns])
     chosen = (weight[rows, columns] > 0.5) & np.isfinite(grey)
-    taper = feather(signed_distance(np.pad(chosen, 1)), TAPER)[1:-1, 1:-1]
+    taper = feather(signed_distance(np.pad(chosen, 1), workspace=scratch), TAPER)[1:-1, 1:-1]
     if float(np.sum(taper, dtype=np.float64)) < FEWEST_PIXELS:
         return np.full(BANDS, np.nan), np.full(BANDS, np.nan)
-    light = masked_gaussian(grey, chosen.astype(np.float32), LIGHT)
+    light = masked_gaussian(grey, chosen, LIGHT, workspace=scratch)
     detail = np.where(chosen, (grey - light) * taper, np.float32(0.0))
     size = [int(fft.next_fast_len(length, real=True) or length) for length in detail.shape]
     # The same transform; SciPy's takes a quarter of NumPy's time, and only NumPy's is CuPy's on a GPU.
     transform: Any = np.fft.rfft2 if on_gpu(detail) else fft.rfft2
-    sums = _ring_sums(transform(detail, size), size, noise_blur, workspace)
+    sums = _ring_sums(transform(detail, size), size, noise_blur, scratch)
     power = float(np.sum(taper * taper, dtype=np.float64))
     power_mean, noise_mean = sums[:2, 1:-1] / np.maximum(sums[2, 1:-1], 1.0)
     return power_mean / power, noise_mean * noise_variance
@@ -226,9 +227,7 @@ def _grey(part: NDArray[Any]) -> Float32:
     return (part[..., 0].astype(np.float32) + part[..., 1] + part[..., 2]) * np.float32(1.0 / 3.0)
 
 
-def _ring_sums(
-    spectrum: NDArray[Any], size: list[int], noise_blur: tuple[float, float], workspace: Workspace | None
-) -> Float64:
+def _ring_sums(spectrum: NDArray[Any], size: list[int], noise_blur: tuple[float, float], scratch: Workspace) -> Float64:
     """Over the rings round a half spectrum: its power, that of noise of variance 1, and their number, (3, BANDS + 2).
 
     The first and the last ring are what lies inside and outside the bands.
@@ -237,7 +236,6 @@ def _ring_sums(
     gains = _gain(down, noise_blur[1]), _gain(across, noise_blur[0])
     tables = (place(spectrum, table, np.float64) for table in (down, across, *gains, SQUARED_EDGES))
     rows, strips = spectrum.shape[0], -(-spectrum.shape[1] // STRIP)
-    scratch = Workspace() if workspace is None else workspace
     partial = scratch.empty("detail.rings", spectrum, (rows, strips, 3, BANDS + 2), np.float64)
     run(_sum_rings, (rows, strips), spectrum, *tables, partial)
     return fetch(np.sum(partial, axis=(0, 1)))

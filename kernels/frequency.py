@@ -148,10 +148,10 @@ def _blurred(
     source: Float32, sigma: float, weight: NDArray[Any] | None, scratch: Workspace, shape: tuple[int, ...]
 ) -> Float32:
     """Lines of the blurred picture of this shape."""
-    picture = source.reshape(shape)
-    if weight is not None:
-        return _lines(masked_gaussian(picture, weight, sigma))
-    return _lines(gaussian(picture, sigma, out=scratch.empty("frequency.blurred", source, shape)))
+    picture, blurred = source.reshape(shape), scratch.empty("frequency.blurred", source, shape)
+    if weight is None:
+        return _lines(gaussian(picture, sigma, out=blurred, workspace=scratch))
+    return _lines(masked_gaussian(picture, weight, sigma, out=blurred, workspace=scratch))
 
 
 def _add_texture(

@@ -1,7 +1,7 @@
 import numpy as np
 import pytest
 
-from kernels.frequency import _add, _difference, _encode, _merge, _split
+from kernels.frequency import _add, _difference, _encode, _merge, _split, carry_texture, emphasise, merge, split
 from kernels.half import loadable
 from kernels.launch import run
 
@@ -35,3 +35,17 @@ def test_loops(device, agree, logarithmic, dtype):
         run(loop, (7, 18), *(loadable(device(array)) for array in arrays), *scalars, *map(loadable, ours))
         for one, other in zip(ours, reference, strict=True):
             agree(one, other, "bands" if kind is np.float32 else "half")
+
+
+@pytest.mark.parametrize("light", ["linear", "log"])
+def test_functions(device, agree, light):
+    patch, plate = (picture.reshape(7, 6, 3) for picture in pictures()[2:])
+    weight = np.linspace(0.0, 1.0, 42, dtype=np.float32).reshape(7, 6)
+    there = device(patch), device(plate), device(weight)
+    ours, reference = split(there[0], 1.0, light=light), split(patch, 1.0, light=light)
+    agree(ours.low, reference.low, "bands")
+    agree(merge(*ours, light=light), merge(*reference, light=light), "bands")
+    ours = carry_texture(*there[:2], 1.0, there[2], light=light, weight=there[2])
+    agree(ours, carry_texture(patch, plate, 1.0, weight, light=light, weight=weight), "bands")
+    sharp = emphasise(there[0], 1.0, 0.5, 0.1, light=light)
+    agree(sharp, emphasise(patch, 1.0, 0.5, 0.1, light=light), "bands")
