@@ -20,8 +20,7 @@ from numpy.typing import NDArray
 from kernels.blur import gaussian, masked_gaussian
 from kernels.elementary import exp, log
 from kernels.half import loadable, narrowed, widened
-from kernels.launch import empty, run
-from kernels.philox import FUSED
+from kernels.launch import FUSED, empty, run
 from kernels.workspace import Workspace
 
 Float32 = NDArray[np.float32]

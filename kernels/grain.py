@@ -17,8 +17,8 @@ from numba import float32, njit, prange, uint64
 from numpy.typing import ArrayLike, NDArray
 
 from kernels.half import loadable, narrowed, widened
-from kernels.launch import empty, on_gpu, run
-from kernels.philox import FUSED, white_line, white_noise, word
+from kernels.launch import FUSED, empty, on_gpu, run
+from kernels.philox import white_line, white_noise, word
 from kernels.view import flat
 from kernels.workspace import Workspace
 

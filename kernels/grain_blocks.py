@@ -16,8 +16,7 @@ from numpy.typing import NDArray
 
 from kernels.blur import gaussian_kernel
 from kernels.half import loadable, widened
-from kernels.launch import run
-from kernels.philox import FUSED
+from kernels.launch import FUSED, run
 from kernels.view import flat
 from kernels.workspace import Workspace
 
