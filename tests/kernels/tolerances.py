@@ -14,6 +14,12 @@ TOLERANCES = {
     "half": (1e-3, 1e-6),
     # The view's curve against colour-science's, in float64.
     "view": (0.0, 2e-6),
+    # A warp's sum of weights against float64's, on light up to 4: kernels are polynomials, places are float64.
+    "warp": (2e-5, 2e-5),
+    # The depth of a mesh decides what is seen: it has the same bits everywhere.
+    "exact": (0.0, 0.0),
+    # A picture sampled where a mesh says: places are rounded to 1e-6 of a pixel, and the picture's slope multiplies it.
+    "mesh": (1e-4, 1e-4),
 }
 
 
