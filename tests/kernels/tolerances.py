@@ -30,6 +30,12 @@ TOLERANCES = {
     "match": (1e-5, 1e-6),
     # A colour matrix in float32, whose products nearly cancel, against NumPy's in float64.
     "transfer": (1e-5, 5e-6),
+    # A warp's sum of weights against float64's, on light up to 4: kernels are polynomials, places are float64.
+    "warp": (2e-5, 2e-5),
+    # The depth of a mesh decides what is seen: it has the same bits everywhere.
+    "exact": (0.0, 0.0),
+    # A picture sampled where a mesh says: places are rounded to 1e-6 of a pixel, and the picture's slope multiplies it.
+    "mesh": (1e-4, 1e-4),
 }
 
 

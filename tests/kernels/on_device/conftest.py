@@ -47,6 +47,8 @@ def _refuse_mixture(values) -> None:
 
 
 def _plain(value):
+    if hasattr(value, "_fields"):
+        return type(value)(*map(_plain, value))
     if isinstance(value, list | tuple):
         return type(value)(map(_plain, value))
     return value.view(np.ndarray) if isinstance(value, SimulatedArray) else value
