@@ -3,8 +3,10 @@
 An unknown pixel holds the mean of those of its four neighbours that are unknown or known: the membrane is free where it
 meets neither, and at the border. `kernels.scales` makes the coarse scales. The coarsest is solved first, and each
 solution, interpolated, is where the next finer one starts; there it takes one V-cycle. So the work per pixel and the
-error are the same for every size: from a disk to a sponge, with noise on the edge, the finest scale starts with a
-residual of at most START times that of its known pixels alone, and each V-cycle leaves a tenth of it, RATE at most.
+error are the same for every size. Measured from a disk to a sponge, and from a smooth edge to one of noise alone: the
+finest scale starts with a residual of at most START times that of the known pixels alone, the first V-cycle leaves a
+twentieth of it, FIRST_RATE at most, and another a tenth, RATE. Where most of an edge is free, and known pixels are few
+and far between, another leaves a third; a labyrinth of one pixel's width with such edges is slower still.
 
 Every pass reads one buffer and writes another: the same bits whatever the number of threads. For the layout of arrays
 see `kernels.scales`; `source` is empty at the finest scale, and `values` is empty for a start from zero.
@@ -24,33 +26,36 @@ from kernels.launch import fetch, on_gpu, run
 from kernels.scales import Level, Pyramid, sized
 from kernels.workspace import Workspace
 
-START, RATE = 0.1, 0.1
+START, FIRST_RATE, RATE = 0.15, 0.05, 0.1
 MOST_CYCLES = 12
+# The residual of a guess that will do for a preview as it is.
+GOOD_GUESS = 0.01
 # Rows that one thread takes at a time, and columns whose sums are one.
 BAND = 16
 STRIP = 512
 
 
-def solve(pyramid: Pyramid, residual: float, guessed: bool, workspace: Workspace) -> Any:
+def solve(pyramid: Pyramid, residual: float, preview: bool, guessed: bool, workspace: Workspace) -> Any:
     """The finest scale's solution (channel * height * width,), in a buffer of the pyramid.
 
     Ends where the residual's norm is at most `residual` times that of the knowns alone (the residual of unknowns that
-    are 0). From START on that is a fixed number of cycles, after which the CPU measures what is left and goes on if
-    it has to; a GPU is not waited for. `guessed`: start from what the finest scale holds, where that is nearer; then
-    its residual is measured, and a GPU waited for.
+    are 0): after a fixed number of cycles; a GPU is not waited for, but the CPU then measures what is left, and goes on
+    if it has to. A preview is what full multigrid finds, without a cycle on the finest scale. `guessed`: start from
+    what the finest scale holds, if that is nearer; to know it, a GPU is waited for.
     """
     finest = pyramid.levels[0]
-    distance = relative_residual(pyramid, finest.values, workspace) if guessed else math.inf
-    if distance < START:
-        now, spare = finest.values, finest.other
+    now, spare = finest.values, finest.other
+    distance = relative_residual(pyramid, now, workspace) if guessed else math.inf
+    if distance < (GOOD_GUESS if preview else START):
+        cycles = cycles_for(residual, distance)
     else:
         now, spare = _from_coarse(pyramid), finest.values
-        distance = START
-    for _ in range(cycles_for(residual, distance)):
-        now, spare = _finest_cycle(pyramid, now, spare), now
-    if residual >= START or on_gpu(now):
+        cycles = 1 + cycles_for(residual, START * FIRST_RATE)
+    if preview:
         return now
-    for _ in range(MOST_CYCLES):
+    for _ in range(cycles):
+        now, spare = _finest_cycle(pyramid, now, spare), now
+    for _ in range(0 if on_gpu(now) else MOST_CYCLES):
         if relative_residual(pyramid, now, workspace) <= residual:
             break
         now, spare = _finest_cycle(pyramid, now, spare), now
@@ -58,8 +63,8 @@ def solve(pyramid: Pyramid, residual: float, guessed: bool, workspace: Workspace
 
 
 def cycles_for(residual: float, distance: float) -> int:
-    """The V-cycles after which a relative residual of `distance` is at most `residual`."""
-    return max(0, math.ceil(math.log(max(distance, 1e-30) / residual) / math.log(1.0 / RATE) - 1e-6))
+    """The V-cycles, but for the first after full multigrid, that bring a relative residual down to another."""
+    return max(0, math.ceil(math.log(max(distance, 1e-30) / residual) / math.log(1.0 / RATE)))
 
 
 def relative_residual(pyramid: Pyramid, values: Any, workspace: Workspace) -> float:
