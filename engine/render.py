@@ -1,5 +1,6 @@
 """Pass 2: replace the faces of one frame. Needs that frame and the tracks, and nothing of any other frame."""
 
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -22,7 +23,8 @@ from engine.swappers.references import Identity, load_identity
 from kernels.blend import matching_grain, seam_gain
 from kernels.composite import Counts, composite
 from kernels.view import make_view, view
-from kernels.warp import warp_affine
+from kernels.warp import invert, warp_affine
+from kernels.workspace import Workspace
 
 Float32 = NDArray[np.float32]
 
@@ -80,6 +82,7 @@ class Renderer:
         """
         exposure = tracks.exposure if shot.view.exposure == "auto" else shot.view.exposure
         self._shot = shot
+        self._local = threading.local()
         self._view = make_view(color.plate_to_rec709, exposure, shot.view.knee, shot.view.white)
         self.identities = read_identities(shot) if identities is None else identities
         self._jobs = [
@@ -88,6 +91,13 @@ class Renderer:
             for swapper in [_make_swapper(identity, shot)]
             for track in tracks.select(entry.face)
         ]
+
+    @property
+    def _scratch(self) -> Workspace:
+        """What this thread's kernels keep from frame to frame."""
+        if not hasattr(self._local, "workspace"):
+            self._local.workspace = Workspace()
+        return self._local.workspace
 
     def render(self, frame: Frame) -> RenderReport:
         """Replace the faces in `frame`, in place: its picture channels, and the layers that the recipe asks for.
@@ -110,7 +120,7 @@ class Renderer:
         if box.empty:
             return None
         plate = _unpremultiplied(frame.rgb(box), _alpha(frame, box))
-        seen = view(_resampled(plate, _invert(_from_box(crop, box)), crop.size), self._view)
+        seen = view(_resampled(plate, invert(_from_box(crop, box)), crop.size), self._view)
         return _Sight(swapper, face, crop, box, plate, seen)
 
     def _replace(self, frame: Frame, layers: Layers, sight: _Sight, stages: dict[str, float]) -> Counts | None:
@@ -123,11 +133,20 @@ class Renderer:
         with _timed(stages, "seam"):
             width, amount = face_width(sight.face.mesh), self._shot.composite.seam
             hull, skin = placed.hull, placed.skin
-            correction = seam_gain(sight.plate, placed.pixels, hull, skin, self._view, width, amount)
+            scratch = self._scratch
+            correction = seam_gain(
+                *(sight.plate, placed.pixels, hull, skin, self._view, width, amount),
+                out=scratch.empty("render.correction", sight.plate, sight.plate.shape),
+                workspace=scratch,
+            )
         with _timed(stages, "grain"):
             key, amount = (frame.number, self._shot.seed), self._shot.composite.grain
             origin = sight.box.x0, sight.box.y0
-            grain = matching_grain(sight.plate, placed.pixels, placed.matte, skin, self._view, *key, origin, amount)
+            grain = matching_grain(
+                *(sight.plate, placed.pixels, placed.matte, skin, self._view, *key, origin, amount),
+                out=scratch.empty("render.grain", sight.plate, sight.plate.shape),
+                workspace=scratch,
+            )
         with _timed(stages, "composite"):
             box, alpha = sight.box, _alpha(frame, sight.box)
 
@@ -193,7 +212,7 @@ def _box_of(crop: Crop) -> Box:
     """The smallest box of whole plate pixels that holds the crop."""
     height, width = crop.size
     corners = np.array([[0.0, 0.0], [width, 0.0], [0.0, height], [width, height]])
-    inverse = _invert(crop.plate_to_crop)
+    inverse = invert(crop.plate_to_crop)
     points = corners @ inverse[:, :2].T + inverse[:, 2]
     low, high = np.floor(points.min(0) + 1e-6).astype(int), np.ceil(points.max(0) - 1e-6).astype(int)
     return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
@@ -203,11 +222,6 @@ def _from_box(crop: Crop, box: Box) -> NDArray[np.float64]:
     matrix = crop.plate_to_crop.copy()
     matrix[:, 2] += matrix[:, :2] @ np.array([box.x0, box.y0], np.float64)
     return matrix
-
-
-def _invert(matrix: NDArray[np.float64]) -> NDArray[np.float64]:
-    linear = np.linalg.inv(matrix[:, :2]).astype(np.float64)
-    return np.column_stack([linear, -linear @ matrix[:, 2]])
 
 
 def _resampled(array: Float32, out_to_source: NDArray[np.float64], size: tuple[int, ...]) -> Float32:

@@ -39,6 +39,7 @@ def seam_gain(
     face_width: float,
     amount: float = 1.0,
     *,
+    out: Float32 | None = None,
     workspace: Workspace | None = None,
 ) -> Float32 | None:
     """The logarithm of the gain on exposed light (h, w, 3) that makes the patch meet the plate at the hull's edge.
@@ -50,10 +51,15 @@ def seam_gain(
     inside = hull > SEAM_MATTE
     if amount == 0.0 or not inside.any() or not skin.any():
         return None
-    light, own = held(plate, model_view), exposed(patch, model_view)
-    correction = seam_correction(light, own, inside, skin, EPSILON, SEAM_SMOOTHING * face_width)
+    scratch = Workspace() if workspace is None else workspace
+    light = held(plate, model_view, out=scratch.empty("blend.plate", plate, plate.shape))
+    own = exposed(patch, model_view, out=scratch.empty("blend.patch", plate, plate.shape))
+    smooth = SEAM_SMOOTHING * face_width
+    correction = seam_correction(light, own, inside, skin, EPSILON, smooth, out=out, workspace=scratch)
+    distance = scratch.empty("blend.distance", plate, inside.shape)
+    signed_distance(inside, out=distance, workspace=scratch)
     # The light inside has been matched already; what is left at the edge is the edge's business.
-    distance, reach = signed_distance(inside), np.float32(SEAM_REACH * face_width)
+    reach = np.float32(SEAM_REACH * face_width)
     run(_shape_gain, inside.shape, correction, distance, reach, np.float32(amount), correction)
     return correction
 
@@ -69,6 +75,7 @@ def matching_grain(
     origin: tuple[int, int],
     amount: float = 1.0,
     *,
+    out: Float32 | None = None,
     workspace: Workspace | None = None,
 ) -> Float32 | None:
     """Plate-linear grain (h, w, 3), as strong as the plate's own was before the patch covered it; None for amount 0.
@@ -78,9 +85,10 @@ def matching_grain(
     if amount == 0.0:
         return None
     model = measure_grain(plate, skin, workspace=workspace)
-    light = unview(patch, model_view)
-    options = {"amount": amount, "matte": matte, "workspace": workspace}
-    return synthesize_grain(model, light, frame, seed, origin, **options, out=light)
+    light = unview(patch, model_view, out=out)
+    return synthesize_grain(
+        model, light, frame, seed, origin, amount=amount, matte=matte, out=light, workspace=workspace
+    )
 
 
 @njit(cache=True, inline="always")

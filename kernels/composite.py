@@ -18,11 +18,11 @@ import numpy as np
 from numba import float32, int32, njit, prange
 from numpy.typing import ArrayLike, NDArray
 
+from kernels.bilinear import SAME_GRID, bilinear, place_of, sample_line
 from kernels.elementary import exp
 from kernels.half import loadable, narrowed, widened
 from kernels.launch import FUSED, contiguous, empty, fetch, run, zeros
 from kernels.membrane import EPSILON
-from kernels.sampling import SAME_GRID, bilinear, place_of, sample_line
 from kernels.view import ModelView, flat, transform, unview_channel
 
 Pixels = NDArray[Any]

@@ -10,7 +10,7 @@ from scipy import sparse
 from scipy.sparse import linalg
 
 from kernels import multigrid
-from kernels.membrane import corrected, membrane, ring_of, seam_correction
+from kernels.membrane import Quality, corrected, membrane, ring_of, seam_correction
 from kernels.workspace import Workspace
 
 RANDOM = np.random.default_rng(11)
@@ -189,12 +189,13 @@ def test_results_go_where_they_are_wanted_and_nothing_is_allocated() -> None:
     plate = np.exp(difference).astype(np.float16)
     patch = np.full_like(plate, 0.8)
     out = np.full(difference.shape, 7.0, np.float32)
-    for quality in ("preview", "final"):
+    qualities: tuple[Quality, ...] = ("preview", "final")
+    for quality in qualities:
 
-        def solve(quality=quality) -> None:
+        def solve(quality: Quality = quality) -> None:
             assert membrane(difference, inside, quality=quality, out=out, workspace=workspace) is out
 
-        def correct(quality=quality) -> None:
+        def correct(quality: Quality = quality) -> None:
             assert seam_correction(plate, patch, inside, quality=quality, out=out, workspace=workspace) is out
 
         for call, plain in (
