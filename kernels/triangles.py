@@ -52,7 +52,7 @@ def first_centre(steps):
     return -((STEPS // 2 - steps) // STEPS)
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def lay_edge(x, y, to_x, to_y, edge):
     """The edge function of the pixels' centres, positive on the right of the way from one corner to the next."""
     across, down = to_x - x, to_y - y
@@ -62,7 +62,7 @@ def lay_edge(x, y, to_x, to_y, edge):
     edge[3] = 0 if down < 0 or (down == 0 and across > 0) else 1
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def lay_triangle(vertices, triangle, height, width, corners, edges, box, plane):
     """Fill in a triangle's tables; its box is empty where it has no area, or a corner that is no place."""
     a, b, c = triangle[0], triangle[1], triangle[2]
@@ -95,7 +95,7 @@ def lay_triangle(vertices, triangle, height, width, corners, edges, box, plane):
     box[2], box[3] = max(0, first_centre(min(ax, bx, cx))), min(width, first_centre(max(ax, bx, cx) + 1))
 
 
-@njit(cache=True)
+@njit(cache=True, inline="always")
 def facing_of(vertices, a, b, c):
     """Minus the z of a triangle's unit normal."""
     ux, uy = float64(vertices[b, 0]) - vertices[a, 0], float64(vertices[b, 1]) - vertices[a, 1]
