@@ -1,6 +1,7 @@
 # make demo   replaces a face in a real EXR sequence, in faceplate-demo/
 # make test   all tests; those that need a GPU, Blender or the corpus say so and are skipped without
-# make check  style, types, import directions, and the fast tests
+# make lint   style, types, import directions
+# make check  the same, and the fast tests
 # make clean  removes what make has made, faceplate-demo/ included
 #
 # Each of them makes .venv first, from the package index, and only when the requirements have changed.
@@ -17,7 +18,7 @@ ifeq ($(STALE),yes)
 .PHONY: $(STAMP)
 endif
 
-.PHONY: demo test check clean
+.PHONY: demo test lint check clean
 
 demo: $(STAMP)
 	.venv/bin/faceplate demo
@@ -25,11 +26,13 @@ demo: $(STAMP)
 test: $(STAMP)
 	.venv/bin/python -m pytest
 
-check: $(STAMP)
+lint: $(STAMP)
 	.venv/bin/ruff check .
 	.venv/bin/ruff format --check .
 	.venv/bin/pyright --pythonpath .venv/bin/python
 	.venv/bin/lint-imports
+
+check: lint
 	.venv/bin/python -m pytest -m "not slow and not corpus and not gpu and not blender"
 
 clean:
