@@ -28,7 +28,7 @@ from kernels.view import ModelView, flat, transform, unview_channel
 Pixels = NDArray[Any]
 
 # Rows that one thread takes at a time, and pixels of a row whose numbers stay in the first cache together.
-BAND, PIECE = 8, 512
+BAND, PIECE = 8, 496
 LARGEST_HALF = np.float32(65504.0)
 LARGEST_FLOAT = np.float32(np.finfo(np.float32).max)
 
@@ -221,9 +221,9 @@ def _load_line(red, green, blue, own):
 
 @njit(cache=True)
 def _store_line(light, share, red, green, blue):
+    like = red[0]
     for i in range(share.shape[0]):
         if share[i] > float32(0.0):
-            like = red[i]
             red[i], green[i] = narrowed(light[0, i], like), narrowed(light[1, i], like)
             blue[i] = narrowed(light[2, i], like)
 
@@ -237,6 +237,14 @@ def _span(matte, y):
     while last > first and not widened(matte[y, last - 1]) > float32(0.0):
         last -= 1
     return first, last
+
+
+@njit(cache=True)
+def _add_up(partial, counts):
+    """Add the bands' counts (n, 4); as a sum of arrays in the parallel loop it would wake all threads for each band."""
+    for band in range(partial.shape[0]):
+        for i in range(4):
+            counts[i] += partial[band, i]
 
 
 @njit(cache=True, parallel=True, error_model="numpy", fastmath=FUSED)
@@ -260,8 +268,11 @@ def _composite(
 ):
     height = matte.shape[0]
     bands = (height + BAND - 1) // BAND
-    partial = np.zeros((bands, 4), np.int64)
+    partial = np.empty((bands, 4), np.int64)
     for band in prange(bands):
+        own_counts = partial[band]
+        for i in range(4):
+            own_counts[i] = 0
         numbers, places = np.empty((13, PIECE), np.float32), np.empty(PIECE, np.uint32)
         for y in range(band * BAND, min((band + 1) * BAND, height)):
             first, last = _span(matte, y)
@@ -291,7 +302,6 @@ def _composite(
                 if grain.size > 0:
                     _add_grain(grain[y, x0:x1], to_view, light)
                 _load_line(red[y, x0:x1], green[y, x0:x1], blue[y, x0:x1], own)
-                _mix_line(own, light, share, inverse, to_view, from_view, white, largest, partial[band])
+                _mix_line(own, light, share, inverse, to_view, from_view, white, largest, own_counts)
                 _store_line(light, share, red[y, x0:x1], green[y, x0:x1], blue[y, x0:x1])
-    for band in range(bands):
-        counts += partial[band]
+    _add_up(partial, counts)

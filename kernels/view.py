@@ -127,9 +127,12 @@ def srgb_decode(x):
 def shoulder(x, knee, white):
     """Bend values over the knee so that white maps to 1; slope 1 at the knee."""
     room = float32(1.0) - knee
-    u = (x - knee) / room
-    top = (white - knee) / room
-    bent = knee + room * (u * (float32(1.0) + u / (top * top)) / (float32(1.0) + u))
+    # What is the same for all pixels is divided once, outside their loop.
+    share = float32(1.0) / room
+    top = (white - knee) * share
+    curve = float32(1.0) / (top * top)
+    u = (x - knee) * share
+    bent = knee + room * (u * (float32(1.0) + u * curve) / (float32(1.0) + u))
     return bent if x > knee else x
 
 
@@ -137,10 +140,12 @@ def shoulder(x, knee, white):
 def unshoulder(y, knee, white):
     """Inverse of `shoulder`: the positive root of its quadratic, in the form that does not cancel."""
     room = float32(1.0) - knee
-    v = max(y - knee, float32(0.0)) / room
-    top = (white - knee) / room
+    share = float32(1.0) / room
+    top = (white - knee) * share
+    curve = float32(4.0) / (top * top)
+    v = max(y - knee, float32(0.0)) * share
     rest = float32(1.0) - v
-    root = math.sqrt(rest * rest + float32(4.0) * v / (top * top))
+    root = math.sqrt(rest * rest + v * curve)
     return knee + room * (float32(2.0) * v / (rest + root)) if y > knee else y
 
 
