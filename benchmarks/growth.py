@@ -41,11 +41,13 @@ def rows(measured: dict[str, list[float]]) -> list[Row]:
 
 def draw(measured: dict[str, list[float]], path: Path) -> None:
     """Plot time against area, both logarithmic, with a line of linear growth."""
+    from matplotlib import colormaps
     from matplotlib.figure import Figure
 
     areas = [side * side / 1e6 for side in SIDES]
-    figure = Figure(figsize=(8.0, 5.0), layout="constrained")
+    figure = Figure(figsize=(10.0, 5.0), layout="constrained")
     axes = figure.subplots()
+    axes.set_prop_cycle(color=colormaps["tab20"](range(20)))
     for name, times in sorted(measured.items(), key=lambda item: -item[1][-1]):
         axes.loglog(areas, [1e3 * seconds for seconds in times], marker="o", label=name)
     least = min(times[2] for times in measured.values()) * 1e3 / areas[2]
@@ -53,5 +55,5 @@ def draw(measured: dict[str, list[float]], path: Path) -> None:
     axes.set_xlabel("area, million pixels")
     axes.set_ylabel("time, ms")
     axes.grid(which="major", alpha=0.3)
-    axes.legend(fontsize=8)
+    figure.legend(*axes.get_legend_handles_labels(), fontsize=8, loc="outside right upper")
     figure.savefig(path, dpi=130)
