@@ -94,12 +94,22 @@ def fill_tile(source, top, left, rows, columns, manner, colour, scratch, out):
     _set_taps(down.place, across.place, down, manner.kind)
     for channel in range(0, source.shape[2], LANES):
         if not _sum_tile(source, channel, across, down, manner, scratch.copied, scratch.sums, scratch.spare):
-            for i in range(pixels):
-                lone_x, lone_y, sums = _first_of(across, i, i + 1), _first_of(down, i, i + 1), scratch.sums[LANES * i :]
-                _sum_tile(source, channel, lone_x, lone_y, manner, scratch.copied, sums, scratch.spare)
+            for row in range(rows):
+                _sum_row(source, channel, across, down, row * columns, (row + 1) * columns, manner, scratch)
         if channel == 0:
             _finish(scratch.sums, scratch.spare, pixels, source.shape[2], manner, colour)
         _write(scratch.sums, channel, out[top : top + rows, left : left + columns])
+
+
+@njit(cache=True)
+def _sum_row(source, channel, across, down, begin, end, manner, scratch):
+    """The sums over the windows of a part of a tile under which there is too much: together, or each on its own."""
+    row_x, row_y, sums = _first_of(across, begin, end), _first_of(down, begin, end), scratch.sums[LANES * begin :]
+    if _sum_tile(source, channel, row_x, row_y, manner, scratch.copied, sums, scratch.spare):
+        return
+    for i in range(begin, end):
+        lone_x, lone_y = _first_of(across, i, i + 1), _first_of(down, i, i + 1)
+        _sum_tile(source, channel, lone_x, lone_y, manner, scratch.copied, scratch.sums[LANES * i :], scratch.spare)
 
 
 @njit(cache=True)
