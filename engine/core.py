@@ -158,7 +158,7 @@ def _render_all(job: _Job, todo: list[int], report: Report, cancelled: Cancel, c
     halt: FaceplateError | None = None
     outcomes = flow(
         todo,
-        read=lambda number: _read(job, number),
+        read=lambda number: _read(job, renderer, number),
         edit=lambda read: _edit(job, renderer, read),
         write=lambda edited: _write(job, edited),
         stopped=lambda: halt is not None or cancelled(),
@@ -180,9 +180,9 @@ def _render_all(job: _Job, todo: list[int], report: Report, cancelled: Cancel, c
     return counts._replace(failed=counts.failed + len(left))
 
 
-def _read(job: _Job, number: int) -> _Read:
+def _read(job: _Job, renderer: Renderer, number: int) -> _Read:
     start = time.perf_counter()
-    frame = job.plate.read(number)
+    frame = job.plate.read(number, reach=lambda window: renderer.reach(number, window))
     if number not in job.tracks.frames:
         raise TracksError(f"Frame {number} was not solved.", "Solve the whole plate, or leave the tracks file away.")
     return _Read(frame, _since(start))
@@ -200,9 +200,11 @@ def _write(job: _Job, edited: _Edited) -> FrameDone:
     start = time.perf_counter()
     number = edited.frame.number
     path = job.places.path(number)
-    write_frame(edited.frame, path, job.shot.output.compression)
+    output = job.shot.output
+    written = write_frame(edited.frame, path, output.compression, output.chunks, output.layers_in)
     milliseconds = {**edited.report.milliseconds, "write": _since(start)}
-    return FrameDone(number, shown(path), edited.report.faces, milliseconds, edited.report.pixels)
+    report = edited.report
+    return FrameDone(number, shown(path), report.faces, milliseconds, report.pixels, written.in_place, written.note)
 
 
 def _since(start: float) -> float:

@@ -42,7 +42,8 @@ class FrameDone(Event, frozen=True, tag="frame-done"):
     """A frame is written whole. `milliseconds` says how long each stage took.
 
     `pixels` counts those under the mattes: written; clipped by the plate's view; not_finite, which were left alone;
-    negative, in a channel, after the composite.
+    negative, in a channel, after the composite. `in_place`: the file is the plate's, edited; `note` says why not, or
+    what else a person should know of how it was written.
     """
 
     frame: int
@@ -50,6 +51,8 @@ class FrameDone(Event, frozen=True, tag="frame-done"):
     faces: int
     milliseconds: dict[str, float]
     pixels: dict[str, int] = {}
+    in_place: bool = False
+    note: str = ""
 
 
 class FrameSkipped(Event, frozen=True, tag="frame-skipped"):

@@ -28,7 +28,7 @@ class Layers:
         """Add every layer, empty: the frames of a sequence have the same channels, with a face or without."""
         self._frame = frame
         self.names = names
-        self._matte = np.zeros((frame.data_window.height, frame.data_window.width), np.float16)
+        self._matte = np.zeros((frame.loaded.height, frame.loaded.width), np.float16)
         nothing, empty = Box(0, 0, 0, 0), np.zeros((0, 0), np.float32)
         for name in names:
             for channel in CHANNELS[name]:
@@ -40,7 +40,7 @@ class Layers:
         matte: (h, w) of the box. patch: (h, w, 3) plate-linear, unpremultiplied, needed for the layer of that name.
         texture: (h, w, 2) as in `engine.swappers.base.Patch`; the ST map has t upwards.
         """
-        before = self._matte[box.slices(self._frame.data_window)].astype(np.float32)
+        before = self._matte[box.slices(self._frame.loaded)].astype(np.float32)
         under = (1.0 - matte) * before
         both = np.asarray(matte + under, np.float32)
         if patch is not None and "patch" in self.names:
@@ -51,7 +51,7 @@ class Layers:
             found = np.isfinite(texture[..., 0])
             for channel, values in zip(STMAP, (texture[..., 0], 1.0 - texture[..., 1]), strict=True):
                 self._write(channel, box, np.where(found, values, self._read(channel, box)))
-        self._matte[box.slices(self._frame.data_window)] = both
+        self._matte[box.slices(self._frame.loaded)] = both
 
     def _put_patch(self, box: Box, matte: Float32, under: Float32, patch: Float32) -> None:
         both = matte + under
@@ -64,7 +64,7 @@ class Layers:
         self._write(PATCH[3], box, both > 0.0)
 
     def _read(self, channel: str, box: Box) -> Float32:
-        return self._frame.added[channel][box.slices(self._frame.data_window)].astype(np.float32)
+        return self._frame.added[channel][box.slices(self._frame.loaded)].astype(np.float32)
 
     def _write(self, channel: str, box: Box, values: NDArray[np.generic]) -> None:
         self._frame.add_layer(channel, box, values.astype(np.float32), self._frame.added[channel].dtype)

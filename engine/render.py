@@ -99,12 +99,23 @@ class Renderer:
             self._local.workspace = Workspace()
         return self._local.workspace
 
+    def reach(self, number: int, data_window: Box) -> Box:
+        """What of a frame's data window its faces need to be looked at and replaced; empty where there is none."""
+        reach = Box(0, 0, 0, 0)
+        for job in self._jobs:
+            face = job.track.at(number)
+            if face is not None:
+                box = _box_of(job.swapper.crop(face, data_window)).intersect(data_window)
+                reach = box if reach.empty else reach if box.empty else reach.union(box)
+        return reach
+
     def render(self, frame: Frame) -> RenderReport:
         """Replace the faces in `frame`, in place: its picture channels, and the layers that the recipe asks for.
 
         All faces are looked at before the first is changed, and the larger, nearer ones come last.
         """
         stages: dict[str, float] = {}
+        frame.changes_in(Box(0, 0, 0, 0))
         layers = Layers(frame, self._shot.output.layers)
         present = [(job.swapper, face) for job in self._jobs if (face := job.track.at(frame.number)) is not None]
         present.sort(key=lambda pair: face_width(pair[1].mesh))
@@ -159,6 +170,7 @@ class Renderer:
                 full = _unpremultiplied(frame.rgb(box), alpha).copy()
                 over(full, (placed.matte > 0.0).astype(np.float32), None)
             matte = placed.matte if alpha is None else placed.matte * (alpha > 0.0)
+            frame.changes_in(_extent(matte, box))
             planes = frame.planes(box)
             if planes is not None:
                 counts = over(planes, matte, alpha)
@@ -216,6 +228,14 @@ def _box_of(crop: Crop) -> Box:
     points = corners @ inverse[:, :2].T + inverse[:, 2]
     low, high = np.floor(points.min(0) + 1e-6).astype(int), np.ceil(points.max(0) - 1e-6).astype(int)
     return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+
+
+def _extent(matte: Float32, box: Box) -> Box:
+    """The smallest box that holds what the matte, which lies over `box`, lets through."""
+    rows, columns = np.flatnonzero(matte.any(axis=1)), np.flatnonzero(matte.any(axis=0))
+    if not rows.size:
+        return Box(0, 0, 0, 0)
+    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1).moved(box.x0, box.y0)
 
 
 def _from_box(crop: Crop, box: Box) -> NDArray[np.float64]:

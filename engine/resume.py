@@ -15,8 +15,8 @@ from engine.errors import FaceplateError, IdentityError
 from engine.events import shown
 from engine.faces.tracks import Tracks
 from engine.plates.exr import read_exr_header
-from engine.plates.layout import check_chunks, read_layout
 from engine.plates.plate import Plate
+from engine.plates.splice import ExrFile
 from engine.provenance.consent import Consent
 from engine.shot import Shot, digest, portable
 from engine.swappers.references import find_pictures
@@ -61,7 +61,7 @@ class Marks:
             if read_exr_header(path).attributes.get(DIGEST) != self.digest:
                 return False
             # A copy that was cut off still has its header.
-            check_chunks(path, read_layout(path))
+            ExrFile(path)
             return True
         except (OSError, FaceplateError):
             return False

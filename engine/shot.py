@@ -14,7 +14,9 @@ from msgspec import Meta
 
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
 Layer = Literal["patch", "matte", "stmap"]
+LayersIn = Literal["file", "cropped-file", "part", "picture"]
 Compression = Literal["same", "none", "rle", "zips", "zip", "piz"]
+Chunks = Literal["auto", "same", "stored"]
 
 
 class Plate(msgspec.Struct, frozen=True, kw_only=True):
@@ -150,10 +152,28 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
         tuple[Layer, ...],
         Meta(description="Layers that are written beside the picture."),
     ] = ()
+    layers_in: Annotated[
+        LayersIn,
+        Meta(
+            description=(
+                "Where they go: a file beside each frame, that file cropped to the face, a second part, or the"
+                " picture's own channels, which writes every frame anew."
+            )
+        ),
+    ] = "file"
     compression: Annotated[
         Compression,
-        Meta(description="Compression of the frames; same keeps the plate's where that loses nothing, else zip."),
+        Meta(description="Compression of the frames; same edits the plate's file in place, others write all anew."),
     ] = "same"
+    chunks: Annotated[
+        Chunks,
+        Meta(
+            description=(
+                "How blocks that change are packed: same as the plate's, stored without compression, or auto: stored"
+                " where compressing again would lose something."
+            )
+        ),
+    ] = "auto"
 
 
 class Shot(msgspec.Struct, frozen=True, kw_only=True):

@@ -8,13 +8,14 @@ from typing import Any
 import numpy as np
 from numpy.typing import DTypeLike, NDArray
 
-from engine.errors import UsageError
 from engine.geometry import Box
 from engine.plates.channels import NoPictureError, pick_picture
 from engine.plates.color import LINEAR_REC709, PlateColor
+from engine.plates.rows import Pixels
+from engine.plates.splice import ExrFile, Window
 
 _HALF_MAX = 65504.0
-Pixels = NDArray[Any]
+_NOWHERE = Box(0, 0, 0, 0)
 
 
 @dataclass(frozen=True, slots=True)
@@ -37,23 +38,23 @@ class Header:
     tiles: tuple[int, int] | None = None
 
 
-@dataclass(slots=True)
-class OtherPart:
-    """A part of a multi-part file that is not the picture: it is carried along untouched."""
+@dataclass(frozen=True, slots=True)
+class Source:
+    """The EXR file that a frame was read from, and the window of it that was."""
 
-    header: dict[str, Any]
-    channels: dict[str, Pixels]
-    perceptually_linear: frozenset[str] = frozenset()
+    file: ExrFile
+    window: Window
 
 
 @dataclass(slots=True)
 class Frame:
-    """One frame.
+    """One frame, or the part of it that was read.
 
-    `channels` are (height, width) arrays over `data_window`, in the file's own type: float16, float32 or uint32; all
-    that is not the picture must stay as it is. `picture` are the names of red, green and blue. `added` are new layers,
-    `attributes` additions to the header. `color` says how the picture is encoded. The rest is what the writer needs to
-    give back everything else: the file's header, the other parts, and which channels are marked perceptually linear.
+    `channels` are (height, width) arrays over `loaded`, a box inside `data_window`, in the file's own type: float16,
+    float32 or uint32; all that is not the picture must stay as it is. `picture` are the names of red, green and blue.
+    `changed` is the box that holds every change; None says that anything in `loaded` may have changed. `added` are new
+    layers over `loaded`, `attributes` additions to the header. `color` says how the picture is encoded. `source` gives
+    the writer everything else; a frame without one, made from arrays or a still, has a `header` of its own.
     """
 
     number: int
@@ -62,14 +63,14 @@ class Frame:
     display_window: Box
     channels: dict[str, Pixels]
     picture: tuple[str, str, str]
+    loaded: Box
     alpha: str | None = None
     color: PlateColor = LINEAR_REC709
     added: dict[str, Pixels] = field(default_factory=dict)
     attributes: dict[str, object] = field(default_factory=dict)
     header: dict[str, Any] = field(default_factory=dict)
-    part: int = 0
-    others: list[OtherPart] = field(default_factory=list)
-    perceptually_linear: frozenset[str] = frozenset()
+    source: Source | None = None
+    changed: Box | None = None
     whole: bool = True
 
     @classmethod
@@ -95,12 +96,15 @@ class Frame:
         except NoPictureError as error:
             raise ValueError(f"the frame {error}") from error
         own = {name: np.ascontiguousarray(pixels) for name, pixels in channels.items()}
-        return cls(number, Path(), window, display_window, own, picture.names, picture.alpha, header=dict(header or {}))
+        return cls(
+            *(number, Path(), window, display_window, own, picture.names, window, picture.alpha),
+            header=dict(header or {}),
+        )
 
     def rgb(self, box: Box) -> NDArray[np.float32]:
         """The picture inside `box`: (height, width, 3) float32, scene-linear in the plate's primaries, premultiplied.
 
-        Raises ValueError where the box leaves the data window.
+        Raises ValueError where the box leaves what is loaded.
         """
         rows, columns = self._inside(box)
         pixels = np.empty((box.height, box.width, 3), np.float32)
@@ -139,25 +143,27 @@ class Frame:
     def add_layer(self, name: str, box: Box, values: NDArray[np.float32], dtype: DTypeLike = np.float16) -> None:
         """Add (or write further into) the layer `name`, such as `patch.R`: `values` inside `box`, zero elsewhere.
 
-        `values` are (height, width) of the box; what lies outside the data window is left out. A name that a channel of
-        the plate has is refused with UsageError.
+        `values` are (height, width) of the box; what lies outside `loaded` is left out.
         """
-        if name in self.channels:
-            raise UsageError(f"The plate already has a channel {name}.", "Ask for fewer layers.")
         if values.shape != (box.height, box.width):
             raise ValueError(f"values {values.shape} do not fit {box}")
         layer = self.added.get(name)
         if layer is None:
-            layer = np.zeros((self.data_window.height, self.data_window.width), dtype)
+            layer = np.zeros((self.loaded.height, self.loaded.width), dtype)
             self.added[name] = layer
-        visible = box.intersect(self.data_window)
+        visible = box.intersect(self.loaded)
         if not visible.empty:
-            layer[visible.slices(self.data_window)] = _as_type(values[visible.slices(box)], layer.dtype)
+            layer[visible.slices(self.loaded)] = _as_type(values[visible.slices(box)], layer.dtype)
+
+    def changes_in(self, box: Box) -> None:
+        """Say that what was changed, or is going to be, lies in `box` and in the boxes that were named before."""
+        before = _NOWHERE if self.changed is None else self.changed
+        self.changed = box if before.empty else before if box.empty else before.union(box)
 
     def _inside(self, box: Box) -> tuple[slice, slice]:
-        if box.empty or box.intersect(self.data_window) != box:
-            raise ValueError(f"{box} is empty or leaves the data window {self.data_window}")
-        return box.slices(self.data_window)
+        if box.empty or box.intersect(self.loaded) != box:
+            raise ValueError(f"{box} is empty or leaves {self.loaded}, the part of the data window that is loaded")
+        return box.slices(self.loaded)
 
 
 def _as_type(values: NDArray[np.float32], dtype: np.dtype[Any]) -> Pixels:

@@ -6,7 +6,7 @@ from pathlib import Path
 from engine.errors import FrameMissing, FrameUnreadable, PlateError, PlateUnsupported
 from engine.events import shown
 from engine.plates.color import PlateColor, plate_color
-from engine.plates.exr import read_exr, read_exr_header
+from engine.plates.exr import Reach, read_exr, read_exr_header
 from engine.plates.frame import Frame, Header
 from engine.plates.info import PlateInfo, plate_info
 from engine.plates.naming import EXR_SUFFIX
@@ -48,9 +48,10 @@ class Plate:
         """The file of a frame, or the name that a missing one would have."""
         return self._sequence.path(frame)
 
-    def read(self, frame: int, picture_only: bool = False) -> Frame:
+    def read(self, frame: int, picture_only: bool = False, reach: Reach | None = None) -> Frame:
         """Read a frame; with `picture_only` just its picture and alpha, which cannot be written again.
 
+        Of an EXR frame, only the part is read that `reach` makes of its data window, widened to whole blocks.
         Raises FrameMissing, FrameUnreadable (cut off, damaged, not what its name says), or PlateUnsupported, also for
         a frame of another size than the rest.
         """

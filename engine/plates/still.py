@@ -15,8 +15,9 @@ from engine.errors import FrameUnreadable, PlateUnsupported
 from engine.events import shown
 from engine.geometry import Box
 from engine.plates.color import PlateColor
-from engine.plates.frame import Frame, Header, Pixels
+from engine.plates.frame import Frame, Header
 from engine.plates.naming import is_utf8
+from engine.plates.rows import Pixels
 from engine.plates.timecode import make_timecode
 
 # A picture bomb must not be able to take the machine: a frame of 16384 x 16384 RGBA in 16 bits is the largest.
@@ -84,6 +85,7 @@ def read_still(path: Path, number: int, color: PlateColor) -> Frame:
         display_window=header.display_window,
         channels=_linear(pixels, color, associated=not spec.get_int_attribute("oiio:UnassociatedAlpha", 0)),
         picture=("R", "G", "B"),
+        loaded=header.data_window,
         alpha=None if header.alpha is None else "A",
         color=color.decoded(),
         header=_exr_attributes(header.attributes, color),

@@ -1,35 +1,54 @@
-"""Writes a frame so that a file with its final name is whole: temporary name, sync, read back, compare, rename."""
+"""Writes a frame so that a file with its final name is whole: temporary name, sync, read back, compare, rename.
+
+A frame that came from an EXR file is written as that file, edited in place. Where that cannot be, or something else is
+asked for, all of it is written anew.
+"""
 
 import errno
 import os
 import secrets
 import time
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any
-
-import numpy as np
+from typing import NamedTuple
 
 from engine.errors import DiskFull, FrameUnreadable, OutputError, OutputRefused
 from engine.events import shown
-from engine.plates.exr import check_compression, encode_exr, expected_parts, stored_parts
-from engine.plates.frame import Frame, Pixels
+from engine.plates.companion import PART_NAME, LayersIn, companion_path, cropped, layer_part, write_companion
+from engine.plates.edit import NewPart, write_edited
+from engine.plates.frame import Frame
 from engine.plates.naming import EXR_SUFFIX
+from engine.plates.proof import prove_edited, prove_layers, prove_whole
+from engine.plates.rewrite import check_compression, encode_parts, whole_parts
+from engine.plates.splice import Chunks, ExrFile
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
-# What the OpenEXR module raises for a header or channels that it will not write.
+# What the OpenEXR module raises for a header or channels that it will not write, and what an attribute cannot be.
 _FOREIGN = (RuntimeError, ValueError, TypeError, MemoryError)
 _UNFINISHED = ".part"
 # Seconds; no frame takes that long to write.
 _LEFT_OVER = 3600.0
-_BIT_TYPES = {2: np.uint16, 4: np.uint32}
+# Where the change lies, in the file's coordinates: `faceplate verify` proves the rest.
+WINDOW = "faceplate:window"
 
 
-def write_frame(frame: Frame, path: Path, compression: str = "same") -> None:
+class Written(NamedTuple):
+    """How a frame was written: whether as the plate's file edited in place, and what a person should know of it."""
+
+    in_place: bool
+    note: str
+
+
+def write_frame(
+    frame: Frame, path: Path, compression: str = "same", chunks: Chunks = "auto", layers_in: LayersIn = "file"
+) -> Written:
     """Write `frame` as an EXR at `path`, whose folder exists, and prove it by reading it back bit by bit.
 
-    `compression` is `same` (the plate's own; zip where that would change pixels that nobody touched), `none`, `rle`,
-    `zips`, `zip` or `piz`. Raises OutputRefused where it would overwrite the plate, DiskFull, or OutputError; on any
+    `compression` is `same` (the plate's own), `none`, `rle`, `zips`, `zip` or `piz`; another than the plate's means
+    that the whole picture is written anew. `chunks` says how changed blocks are packed: as before, stored without
+    compression, or stored only where compressing again would lose something. `layers_in` is where added layers go: a
+    file beside the frame (`companion_path`), that file cropped to what is in it, a part of the frame's file, or the
+    picture's own part. Raises OutputRefused where it would overwrite the plate, DiskFull, or OutputError; on any
     failure nothing is left behind, and a file of that name from before stays as it was.
     """
     check_compression(compression)
@@ -39,16 +58,23 @@ def write_frame(frame: Frame, path: Path, compression: str = "same") -> None:
         raise OutputRefused(f"{shown(path)} is not an EXR file.", "Frames are written as .exr.")
     if _same_file(frame.path, path):
         raise OutputRefused(f"{shown(path)} is the plate itself.", "Write to another folder or name.")
+    beside = companion_path(path) if frame.added and layers_in in ("file", "cropped-file") else None
     # Machines of a farm that share a folder may well share a process number.
-    temporary = path.with_name(f".{path.name}.{secrets.token_hex(4)}{_UNFINISHED}")
+    mark = f"{secrets.token_hex(4)}{_UNFINISHED}"
+    temporary = path.with_name(f".{path.name}.{mark}")
+    layers = None if beside is None else beside.with_name(f".{beside.name}.{mark}")
     try:
-        _write_synced(frame, temporary, compression)
-        prove(frame, temporary, path)
+        written = _write(frame, temporary, path, compression, chunks, layers_in)
+        if layers is not None and beside is not None:
+            _write_layers(frame, temporary, layers, beside, layers_in)
+            layers.replace(beside)
         temporary.replace(path)
+        return written
     except OSError as error:
         raise _mapped(error, path) from error
     finally:
-        _remove(temporary)
+        for left in (temporary, layers):
+            _remove(left)
 
 
 def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
@@ -56,7 +82,7 @@ def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
 
     Younger ones may belong to another run, here or on another machine. What cannot be removed stays.
     """
-    wanted = {f".{name}" for name in names}
+    wanted = {f".{name}" for one in names for name in (one, companion_path(Path(one)).name)}
     try:
         for path in folder.iterdir():
             own = path.name.endswith(_UNFINISHED) and path.stem.rpartition(".")[0] in wanted
@@ -67,22 +93,96 @@ def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
         return
 
 
-def prove(frame: Frame, written: Path, path: Path) -> None:
-    """Compare a file with the frame that it must hold: every channel of every part, bit by bit.
+def _write(frame: Frame, temporary: Path, path: Path, compression: str, chunks: Chunks, layers_in: LayersIn) -> Written:
+    inside = bool(frame.added) and layers_in == "picture"
+    reason = _why_whole(frame, compression, inside)
+    if reason is not None or frame.source is None:
+        parts = whole_parts(frame, layers=inside or (bool(frame.added) and layers_in == "part"))
+        _made(frame, temporary, lambda: _encode(parts, temporary, compression))
+        prove_whole(parts, temporary, path)
+        return Written(False, reason or "")
+    source = frame.source.file
+    origin = _origin(frame)
+    changed = (frame.loaded if frame.changed is None else frame.changed).moved(*origin)
+    marks = dict(frame.attributes) | ({} if frame.changed is None or changed.empty else {WINDOW: changed})
+    extra = _part(frame, origin) if frame.added and layers_in == "part" else None
+    window = frame.source.window
 
-    `path` is the name that errors give. Raises OutputError where they differ.
-    """
+    def edit() -> None:
+        write_edited(source, temporary, window, changed, marks, chunks, extra)
+        _sync(temporary)
+
+    _made(frame, temporary, edit)
+    source.check_unchanged()
+    prove_edited(source, window, changed, marks, chunks, temporary, path)
+    if extra is not None:
+        prove_layers(frame, temporary, len(source.layout.parts), origin, path)
+    rebuilt = "The plate's table of blocks was damaged; the result has a new one." if source.table.rebuilt else ""
+    return Written(True, rebuilt)
+
+
+def _write_layers(frame: Frame, main: Path, temporary: Path, beside: Path, layers_in: LayersIn) -> None:
+    header = ExrFile(main).layout.parts[0 if frame.source is None else frame.source.window.part].attributes
+    origin = _origin(frame)
+    loaded = frame.loaded.moved(*origin)
+    window = frame.data_window.moved(*origin)
+    if layers_in == "cropped-file":
+        window = cropped(frame.added, loaded if not loaded.empty else window)
+
+    def make() -> None:
+        write_companion(layer_part(header, window, frame.added, loaded), temporary)
+        _sync(temporary)
+
+    _made(frame, temporary, make)
+    prove_layers(frame, temporary, 0, origin, beside)
+
+
+def _why_whole(frame: Frame, compression: str, layers_inside: bool) -> str | None:
+    """Why a frame cannot be its plate's file edited in place: a sentence, empty where it was asked for; or None."""
+    if frame.source is None or compression != "same" or layers_inside:
+        return ""
+    part = frame.source.file.layout.parts[frame.source.window.part]
+    if len(part.levels) > 1:
+        return "The plate's tiles have smaller levels, which would show the old face: all of it was written anew."
+    return None
+
+
+def _part(frame: Frame, origin: tuple[int, int]) -> NewPart:
+    assert frame.source is not None
+    header = frame.source.file.layout.parts[frame.source.window.part].attributes
+    window = frame.data_window.moved(*origin)
+    return layer_part(header, window, frame.added, frame.loaded.moved(*origin), PART_NAME)
+
+
+def _origin(frame: Frame) -> tuple[int, int]:
+    """From the display window's corner to the file's coordinates."""
+    if frame.source is None:
+        return 0, 0
+    box = frame.source.window.box
+    return box.x0 - frame.loaded.x0, box.y0 - frame.loaded.y0
+
+
+def _made(frame: Frame, temporary: Path, make: Callable[[], None]) -> None:
     try:
-        headers, stored = stored_parts(written)
-    except FrameUnreadable as error:
-        raise OutputError(f"{shown(path)} was not written whole.", "Check the disk and try again.") from error
-    expected = expected_parts(frame)
-    whole = len(stored) == len(expected) and all(
-        have.keys() == want.keys() and all(_same_bits(have[name], want[name]) for name in want)
-        for have, want in zip(stored, expected, strict=True)
-    )
-    if not whole or not _has_attributes(headers[min(frame.part, len(headers) - 1)], frame):
-        raise OutputError(f"{shown(path)} does not read back as it was written.", "Check the disk and try again.")
+        make()
+    except EOFError as error:
+        raise FrameUnreadable(
+            f"{shown(frame.path)} became shorter while it was read.", "Run again when it is whole."
+        ) from error
+    except _FOREIGN as error:
+        raise OutputError(f"Frame {frame.number} cannot be written as EXR: {_first_line(error)}.") from error
+
+
+def _encode(parts, temporary: Path, compression: str) -> None:
+    with temporary.open("xb") as stream:
+        encode_parts(parts, stream, compression)
+        stream.flush()
+        os.fsync(stream.fileno())
+
+
+def _sync(path: Path) -> None:
+    with path.open("rb+") as stream:
+        os.fsync(stream.fileno())
 
 
 def _same_file(plate: Path, output: Path) -> bool:
@@ -92,31 +192,8 @@ def _same_file(plate: Path, output: Path) -> bool:
         return False
 
 
-def _write_synced(frame: Frame, temporary: Path, compression: str) -> None:
-    try:
-        with temporary.open("wb") as stream:
-            encode_exr(frame, stream, compression)
-            stream.flush()
-            os.fsync(stream.fileno())
-    except _FOREIGN as error:
-        raise OutputError(f"Frame {frame.number} cannot be written as EXR: {_first_line(error)}.") from error
-
-
 def _first_line(error: Exception) -> str:
     return (str(error).strip().splitlines() or [type(error).__name__])[0].rstrip(".")
-
-
-def _same_bits(first: Pixels, second: Pixels) -> bool:
-    if first.dtype != second.dtype or first.shape != second.shape:
-        return False
-    bits = _BIT_TYPES[first.dtype.itemsize]
-    return np.array_equal(first.view(bits), np.ascontiguousarray(second).view(bits))
-
-
-def _has_attributes(header: dict[str, Any], frame: Frame) -> bool:
-    return frame.header.keys() - {"channels", "chunkCount"} <= header.keys() and all(
-        header.get(name) == value for name, value in frame.attributes.items()
-    )
 
 
 def _mapped(error: OSError, path: Path) -> OutputError:
@@ -126,9 +203,10 @@ def _mapped(error: OSError, path: Path) -> OutputError:
     return OutputError(f"{shown(path)} cannot be written: {reason}.", "Check the folder and its permissions.")
 
 
-def _remove(temporary: Path) -> None:
+def _remove(temporary: Path | None) -> None:
     try:
-        temporary.unlink(missing_ok=True)
+        if temporary is not None:
+            temporary.unlink(missing_ok=True)
     except OSError:
         # The folder itself is gone or read-only; the failure that led here says so.
         return

@@ -15,7 +15,6 @@ from engine.plates import Frame, Plate, make_timecode, write_frame
 from engine.plates.exr import read_exr
 from engine.plates.layout import read_layout
 
-_LOSSY = {"B44", "B44A", "DWAA", "DWAB"}
 _ALL = ("NO", "RLE", "ZIPS", "ZIP", "PIZ", "PXR24", "B44", "B44A", "DWAA", "DWAB", "HTJ2K256", "HTJ2K32", "ZSTD")
 
 
@@ -92,9 +91,6 @@ def test_every_compression_gives_back_every_bit_and_header(
     assert after.keys() == before.keys()
     assert all(_same(after[name], before[name]) for name in before)
     old, new = _raw_attributes(source), _raw_attributes(target)
-    kept = compression not in _LOSSY | {"PXR24"}
-    was = old.pop("compression")
-    assert new.pop("compression") == (was if kept else ("compression", b"\3"))
     assert new == old
 
 
@@ -121,7 +117,7 @@ def test_only_the_changed_pixels_of_the_picture_change(tmp_path: Path, rng: np.r
     frame.add_layer("stmap.R", box, new[..., 0], np.float32)
     frame.attributes["faceplate:version"] = "1 – µ"
     write_frame(frame, tmp_path / "out.exr")
-    after = _stored(tmp_path / "out.exr")
+    after = _stored(tmp_path / "out.exr") | _stored(tmp_path / "out.layers.exr")
     where = np.zeros((37, 53), bool)
     where[7:23, 5:37] = changed
     for name, old in channels.items():
@@ -266,11 +262,12 @@ def test_multi_part_files_keep_every_part(tmp_path: Path, rng: np.random.Generat
     plate = Plate.open(tmp_path / "in.exr")
     assert plate.info.parts == ("depth", "diffuse", "beauty")
     frame = plate.read(1)
-    assert frame.part == 2
+    assert frame.source is not None
+    assert frame.source.window.part == 2
     box = Box(1, 1, 4, 4)
     frame.replace(box, np.ones((3, 3, 3), np.float32), np.ones((3, 3), bool))
     frame.add_layer("matte.V", box, np.ones((3, 3), np.float32))
-    write_frame(frame, tmp_path / "out.exr")
+    write_frame(frame, tmp_path / "out.exr", layers_in="picture")
     for index, channels in enumerate((depth, other)):
         assert all(_same(_stored(tmp_path / "out.exr", index)[name], channels[name]) for name in channels)
     mine = _stored(tmp_path / "out.exr", 2)

@@ -11,7 +11,8 @@ import pytest
 from engine.errors import OutputError, OutputRefused, UsageError
 from engine.geometry import Box
 from engine.plates import Frame, Plate, write_frame
-from engine.plates.write import prove
+from engine.plates.proof import prove_whole
+from engine.plates.rewrite import whole_parts
 
 _ROOT = Path(__file__).resolve().parents[2]
 
@@ -224,10 +225,10 @@ def test_the_same_frame_makes_the_same_bytes(tmp_path: Path, rng: np.random.Gene
 def test_the_proof_finds_one_wrong_bit(tmp_path: Path, rng: np.random.Generator, channel: str) -> None:
     frame, path = _frame(rng), tmp_path / "a.exr"
     write_frame(frame, path, "none")
-    prove(frame, path, path)
+    prove_whole(whole_parts(frame, layers=False), path, path)
     frame.channels[channel].view(np.uint16)[100, 200] ^= 1
     with pytest.raises(OutputError, match="does not read back"):
-        prove(frame, path, path)
+        prove_whole(whole_parts(frame, layers=False), path, path)
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(OutputError, match="not written whole"):
-        prove(frame, path, path)
+        prove_whole(whole_parts(frame, layers=False), path, path)

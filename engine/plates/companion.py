@@ -1,0 +1,128 @@
+"""The layers of a frame in a file, or a part, of their own: the plate's own blocks need not change for them.
+
+A companion has the plate's data window, so that hosts that know no data window (Blender shows it as the whole picture)
+lay it over the plate; blocks without a face are all the same few bytes. It carries the frame's header.
+"""
+
+import os
+import struct
+from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import Literal
+
+import numpy as np
+
+from engine.geometry import Box
+from engine.plates.bytefile import ByteFile
+from engine.plates.chunks import Lead, chunk_box
+from engine.plates.edit import NewPart
+from engine.plates.header import attribute, header_bytes
+from engine.plates.layout import CHUNK_ROWS, Attributes, ChannelLayout, PartLayout
+from engine.plates.naming import split_number
+from engine.plates.rows import Bytes, Pixels, inside, new_planes, pack
+from engine.plates.workers import ordered
+from engine.plates.zipped import ZIP, compress
+
+LayersIn = Literal["file", "cropped-file", "part", "picture"]
+
+PART_NAME = "faceplate"
+_NUMBERS = {np.dtype(np.uint32): 0, np.dtype(np.float16): 1, np.dtype(np.float32): 2}
+# What belongs to the pixels of the part that it stands in, or says how they are stored.
+_NOT_CARRIED = frozenset(
+    {"channels", "chunkCount", "dwaCompressionLevel", "idManifest", "name", "preview", "tiles", "type", "view"}
+)
+_VERSION = 2
+
+
+def companion_path(path: Path) -> Path:
+    """The file of a frame's layers: sh010.1001.exr has sh010.layers.1001.exr."""
+    numbered = split_number(path.name)
+    if numbered is None:
+        return path.with_name(f"{path.stem}.layers{path.suffix}")
+    base, number, suffix = numbered
+    joint = base[-1:] if base[-1:] in ("_", "-", " ") else "."
+    return path.with_name(f"{base.rstrip('._- ')}{joint if base else ''}layers{joint}{number}{suffix}")
+
+
+def layer_part(header: Attributes, window: Box, layers: Mapping[str, Pixels], loaded: Box, name: str = "") -> NewPart:
+    """A part of scanlines that holds `layers`, (rows, columns) over `loaded`, and zero elsewhere in `window`.
+
+    Boxes are in the file's coordinates. `header` is that of the picture; `name` is needed in a file of several parts.
+    """
+    channels = tuple(
+        ChannelLayout(key, _NUMBERS[layers[key].dtype], False, (1, 1)) for key in sorted(layers, key=str.encode)
+    )
+    attributes = {
+        key: value for key, value in header.items() if key not in _NOT_CARRIED and not key.startswith("cryptomatte/")
+    }
+    attributes |= {
+        "channels": ("chlist", b"".join(map(_channel_bytes, channels)) + b"\0"),
+        "compression": ("compression", bytes([ZIP])),
+        "dataWindow": attribute(window),
+        "lineOrder": ("lineOrder", b"\0"),
+        "type": ("string", b"scanlineimage"),
+    }
+    rows = CHUNK_ROWS[ZIP]
+    count = -(-window.height // rows)
+    if name:
+        attributes |= {"name": ("string", name.encode()), "chunkCount": ("int", struct.pack("<i", count))}
+    layout = PartLayout(name, "scanlineimage", window, channels, ZIP, None, (), rows, attributes)
+    return NewPart(layout, _blocks(layout, layers, loaded))
+
+
+def cropped(layers: Mapping[str, Pixels], loaded: Box) -> Box:
+    """The smallest box that holds everything in the layers that is not zero; of one pixel where there is nothing."""
+    rows = np.zeros(loaded.height, bool)
+    columns = np.zeros(loaded.width, bool)
+    for values in layers.values():
+        rows |= values.any(axis=1)
+        columns |= values.any(axis=0)
+    if not rows.any():
+        return Box(loaded.x0, loaded.y0, loaded.x0 + 1, loaded.y0 + 1)
+    (y0, *_, y1), (x0, *_, x1) = np.flatnonzero(rows).tolist() * 2, np.flatnonzero(columns).tolist() * 2
+    return Box(loaded.x0 + x0, loaded.y0 + y0, loaded.x0 + x1 + 1, loaded.y0 + y1 + 1)
+
+
+def write_companion(part: NewPart, target: Path) -> None:
+    """Write a part as a new file of its own. Raises FileExistsError and OSError."""
+    head = header_bytes([part.layout.attributes], _VERSION)
+    lead = Lead(part.layout, None)
+    position, offsets = len(head) + 8 * part.layout.chunk_count, []
+    file = ByteFile(target, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    try:
+        for index, packed in enumerate(part.blocks):
+            offsets.append(position)
+            before = lead.build(index, packed.size)
+            file.write(position, before)
+            file.write(position + len(before), packed)
+            position += len(before) + packed.size
+        file.write(0, head + struct.pack(f"<{len(offsets)}Q", *offsets))
+    finally:
+        file.close()
+
+
+def _blocks(layout: PartLayout, layers: Mapping[str, Pixels], loaded: Box) -> Iterable[Bytes]:
+    empty: dict[int, Bytes] = {}
+
+    def block(index: int) -> Bytes:
+        box = chunk_box(layout, index)
+        seen = box.intersect(loaded)
+        if seen.empty and box.height in empty:
+            return empty[box.height]
+        planes = new_planes(layout.channels, box)
+        for channel in layout.channels:
+            planes[channel.name].fill(0)
+            if not seen.empty:
+                planes[channel.name][inside(channel, seen, box)] = layers[channel.name][inside(channel, seen, loaded)]
+        packed = compress(pack(layout.channels, box, planes, box), layout.compression)
+        if seen.empty:
+            empty[box.height] = packed
+        return packed
+
+    return ordered(block, range(layout.chunk_count))
+
+
+def _channel_bytes(channel: ChannelLayout) -> bytes:
+    across, down = channel.sampling
+    numbers = struct.pack("<iB3xii", channel.pixel_type, channel.perceptually_linear, across, down)
+    return channel.name.encode() + b"\0" + numbers

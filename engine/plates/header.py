@@ -1,0 +1,46 @@
+"""EXR headers as bytes: the original's attributes as they stand, with a few set, added or taken away."""
+
+import struct
+from collections.abc import Mapping, Sequence
+
+from engine.geometry import Box
+from engine.plates.layout import LONG_NAMES, MAGIC, MULTI_PART, Attributes
+
+_LONGEST_SHORT = 31
+
+
+def header_bytes(headers: Sequence[Attributes], version: int) -> bytes:
+    """Everything before the chunk table. `version` is the version field; the flag for long names is set as needed."""
+    if any(len(name) > _LONGEST_SHORT for header in headers for name in header):
+        version |= LONG_NAMES
+    text = b"".join(_one(header) for header in headers)
+    return MAGIC + struct.pack("<I", version) + text + (b"\0" if version & MULTI_PART else b"")
+
+
+def attribute(value: object) -> tuple[str, bytes]:
+    """Type and bytes of a value: text, a number, or a Box (half-open here, with its last pixel inside in the file).
+
+    Raises TypeError for anything else.
+    """
+    match value:
+        case str():
+            return "string", value.encode("utf-8")
+        case int():
+            return "int", struct.pack("<i", value)
+        case float():
+            return "float", struct.pack("<f", value)
+        case Box():
+            return "box2i", struct.pack("<4i", value.x0, value.y0, value.x1 - 1, value.y1 - 1)
+    raise TypeError(f"an attribute cannot hold {type(value).__name__}")
+
+
+def with_attributes(header: Attributes, added: Mapping[str, object]) -> Attributes:
+    """The header with attributes set: those that exist keep their place, the others follow at the end."""
+    return header | {name: attribute(value) for name, value in added.items()}
+
+
+def _one(header: Attributes) -> bytes:
+    parts = []
+    for name, (kind, value) in header.items():
+        parts += [name.encode(), b"\0", kind.encode(), b"\0", struct.pack("<i", len(value)), value]
+    return b"".join(parts) + b"\0"
