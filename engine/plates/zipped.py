@@ -21,7 +21,7 @@ _INFLATE_ERROR: type[Exception] = isal_zlib.error  # type: ignore[assignment]
 _local = threading.local()
 
 
-class BlockError(Exception):
+class BlockError(ValueError):
     """The bytes of a block are not what its compression makes."""
 
 
