@@ -17,6 +17,7 @@ from engine.events import shown
 from engine.plates.companion import BESIDE, PART_NAME, LayersIn, companion_path, cropped, layer_part, write_companion
 from engine.plates.edit import NewPart, write_edited
 from engine.plates.frame import Frame
+from engine.plates.header import WINDOW
 from engine.plates.naming import EXR_SUFFIX
 from engine.plates.proof import prove_edited, prove_layers, prove_whole
 from engine.plates.rewrite import check_compression, encode_parts, whole_parts
@@ -28,8 +29,6 @@ _FOREIGN = (RuntimeError, ValueError, TypeError, MemoryError)
 _UNFINISHED = ".part"
 # Seconds; no frame takes that long to write.
 _LEFT_OVER = 3600.0
-# Where the change lies, in the file's coordinates: `faceplate verify` proves the rest.
-WINDOW = "faceplate:window"
 
 
 class Written(NamedTuple):
@@ -94,17 +93,19 @@ def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
 
 
 def _write(frame: Frame, temporary: Path, path: Path, compression: str, chunks: Chunks, layers_in: LayersIn) -> Written:
+    origin = _origin(frame)
+    changed = (frame.loaded if frame.changed is None else frame.changed.intersect(frame.loaded)).moved(*origin)
+    declared = None if frame.changed is None or changed.empty else changed
     inside = bool(frame.added) and layers_in == "picture"
     reason = _why_whole(frame, compression, inside)
     if reason is not None or frame.source is None:
-        parts = whole_parts(frame, layers=inside or (bool(frame.added) and layers_in == "part"))
+        parts = whole_parts(frame, layers=inside or (bool(frame.added) and layers_in == "part"), window=declared)
         _made(frame, temporary, lambda: _encode(parts, temporary, compression))
         prove_whole(parts, temporary, path)
         return Written(False, reason or "")
     source = frame.source.file
-    origin = _origin(frame)
-    changed = (frame.loaded if frame.changed is None else frame.changed).moved(*origin)
-    marks = dict(frame.attributes) | ({} if frame.changed is None or changed.empty else {WINDOW: changed})
+    # A plate that is itself a result declares another window.
+    marks = dict(frame.attributes) | {WINDOW: declared}
     extra = _part(frame, origin) if frame.added and layers_in == "part" else None
     window = frame.source.window
 
