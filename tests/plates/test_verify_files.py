@@ -1,5 +1,6 @@
 """Results that are stored in another way than their plates, parts of all kinds, and how frames are paired."""
 
+import os
 import shutil
 import struct
 import zlib
@@ -132,6 +133,8 @@ def test_a_mip_mapped_plate(tmp_path: Path, rng: np.random.Generator) -> None:
     assert found.written_anew
     assert "tiles" in found.storage
     assert not (found.channels or found.problems)
+    found = fails(verify_frame(source.with_name("out.exr"), source))
+    assert found.problems == ("The smaller levels are stored in another way, and could not be compared.",)
 
 
 def test_a_block_that_was_packed_again_by_somebody_else(plate: Callable[..., Path]) -> None:
@@ -268,13 +271,28 @@ def test_the_counts_do_not_depend_on_the_bands(
 
 
 def test_a_band_takes_no_more_than_it_may(monkeypatch: pytest.MonkeyPatch, plate: Callable[..., Path]) -> None:
-    monkeypatch.setattr(compare, "_BAND", 40_000)
-    for tiles in (None, (32, 16)):
+    for tiles, limit in ((None, 40_000), ((32, 16), 40_000), ((32, 16), 10_000)):
+        monkeypatch.setattr(compare, "_BAND", limit)
         part = read_layout(plate("ZIP", tiles)).parts[0]
         bands = list(compare.all_bands(part, part))
         sizes = [packed_bytes(part.channels, band) for band in bands]
-        assert max(sizes) <= 40_000 < 2 * max(sizes)
+        assert max(sizes) <= limit < 2 * max(sizes)
         assert sum(sizes) == packed_bytes(part.channels, DATA)
+
+
+def test_a_file_that_somebody_writes_to_meanwhile(plate: Callable[..., Path], monkeypatch: pytest.MonkeyPatch) -> None:
+    source = plate()
+    out = swapped(source)
+    for path in (source, out):
+
+        def touching(file: ExrFile, part: int, path: Path = path) -> list[bytes]:
+            found = compare.chunk_digests(file, part)
+            os.utime(path, ns=(1, path.stat().st_mtime_ns + 1))
+            return found
+
+        monkeypatch.setattr("engine.plates.verify.chunk_digests", touching)
+        with pytest.raises(FrameUnreadable, match=f"{path.name} was changed while it was read"):
+            verify_frame(source, out)
 
 
 def test_frames_are_paired_by_number(plate: Callable[..., Path], tmp_path: Path) -> None:
