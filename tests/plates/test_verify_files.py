@@ -342,3 +342,18 @@ def test_only_exr_frames_that_can_be_a_plate(plate: Callable[..., Path]) -> None
         verify_frame(grey, grey)
     with pytest.raises(FrameUnreadable):
         verify_frame(source, still)
+
+
+@pytest.mark.corpus
+def test_real_files_are_themselves_and_nothing_else(plate: Callable[..., Path], corpus: Path) -> None:
+    source, same = plate(), 0
+    for path in sorted(corpus.glob("exr_*/**/*.exr")):
+        for first in (path, source):
+            try:
+                found = verify_frame(first, path)
+            except (FrameUnreadable, PlateUnsupported) as error:
+                assert error.message.endswith(".")
+            else:
+                assert found.same == (first == path), path
+                same += found.same
+    assert same > 20
