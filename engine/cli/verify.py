@@ -18,7 +18,7 @@ def verify(
 
     Ends with status 1 where anything else changed.
     """
-    frames = failed = 0
+    frames = failed = anew = 0
     with session(json, patient=False) as current:
         from engine.events import FrameFailed
         from engine.plates.verified import FrameVerified
@@ -28,6 +28,7 @@ def verify(
             match event:
                 case FrameVerified():
                     frames, failed = frames + 1, failed + (not event.same)
+                    anew += event.same and event.repacked_chunks > 0
                 case FrameFailed():
                     frames, failed = frames + 1, failed + 1
             if json:
@@ -42,6 +43,7 @@ def verify(
                 case _:
                     current.report(event)
         if not json:
-            line(f"{frames - failed} of {frames} frames are the plate outside of their windows")
+            only = f", {anew} of them by their samples alone" if anew else ""
+            line(f"{frames - failed} of {frames} frames are the plate outside of their windows{only}")
     if failed:
         raise typer.Exit(FAILED)

@@ -64,6 +64,19 @@ def test_a_result_that_is_as_it_should_be(faceplate: Command, shot: Path):
         assert done.stderr == f"note: {out} has no frames 1003.\n"
 
 
+def test_a_frame_that_was_written_anew(faceplate: Command, shot: Path):
+    frame = Plate.open(shot / "plate").read(1002)
+    frame.changes_in(Box(0, 0, 0, 0))
+    write_frame(frame, shot / "out/sh.1002.exr", "piz")
+    done = faceplate("verify", "plate", "out")
+    assert done.returncode == 0
+    first, second, last = done.stdout.splitlines()
+    assert first.startswith("frame 1001: only the window changed")
+    anew = "written anew (compression): the samples outside the window are the same, the bytes are not"
+    assert second == f"frame 1002: {anew}; 2 of 2 chunks are new, 0 bytes are the plate's"
+    assert last == "2 of 2 frames are the plate outside of their windows, 1 of them by their samples alone"
+
+
 def test_one_line_of_json_for_each_frame(faceplate: Command, shot: Path):
     done = faceplate("verify", "plate", "out", "--json")
     assert (done.returncode, done.stderr) == (0, "")

@@ -19,7 +19,7 @@ from engine.plates.verify import verify_frame
 from tests.plates.results import BOX, DATA, Change, edited, fails, flipped, swapped, with_header
 
 LOSSLESS = ("NO", "RLE", "ZIPS", "ZIP", "PIZ", "HTJ2K256", "HTJ2K32", "ZSTD")
-LOSSY = ("PXR24", "B44", "B44A", "DWAA", "DWAB")
+LOSSY = ("PXR24", "B44", "B44A", "DWAA", "DWAB", "LJ2K")
 
 
 # The bytes of a box, in an attribute that is none.
