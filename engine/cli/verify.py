@@ -28,7 +28,7 @@ def verify(
             match event:
                 case FrameVerified():
                     frames, failed = frames + 1, failed + (not event.same)
-                    anew += event.same and event.repacked_chunks > 0
+                    anew += event.same and event.written_anew
                 case FrameFailed():
                     frames, failed = frames + 1, failed + 1
             if json:

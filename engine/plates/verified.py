@@ -76,12 +76,9 @@ class FrameVerified(Event, frozen=True, kw_only=True, tag="frame-verified"):
     def _verdict(self) -> str:
         if not self.same:
             return "something else changed"
-        unlike = "samples outside the window are the same, the bytes are not"
         if self.written_anew:
             how = f" ({', '.join(self.storage)})" if self.storage else ""
-            return f"written anew{how}: the {unlike}"
-        if self.repacked_chunks:
-            return f"{self.repacked_chunks} chunks were packed anew: the {unlike}"
+            return f"written anew{how}: the samples outside the window are the same, the bytes are not"
         return "only the window changed" if self.new_chunks else "nothing changed"
 
     def _counts(self) -> str:

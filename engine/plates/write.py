@@ -20,7 +20,7 @@ from engine.plates.frame import Frame
 from engine.plates.header import WINDOW
 from engine.plates.naming import EXR_SUFFIX
 from engine.plates.proof import prove_edited, prove_layers, prove_whole
-from engine.plates.rewrite import check_compression, encode_parts, whole_parts
+from engine.plates.rewrite import LOSSLESS, check_compression, encode_parts, whole_parts
 from engine.plates.splice import Chunks, ExrFile
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -140,9 +140,12 @@ def _write_layers(frame: Frame, main: Path, temporary: Path, beside: Path, layer
 
 def _why_whole(frame: Frame, compression: str, layers_inside: bool) -> str | None:
     """Why a frame cannot be its plate's file edited in place: a sentence, empty where it was asked for; or None."""
-    if frame.source is None or compression != "same" or layers_inside:
+    if frame.source is None or layers_inside:
         return ""
-    part = frame.source.file.layout.parts[frame.source.window.part]
+    parts = frame.source.file.layout.parts
+    if compression != "same" and any(part.compression != LOSSLESS[compression].value for part in parts):
+        return ""
+    part = parts[frame.source.window.part]
     if len(part.levels) > 1:
         return "The plate's tiles have smaller levels, which would show the old face: all of it was written anew."
     return None
