@@ -96,7 +96,8 @@ class _Verification:
                 self._added.append(f"part {PART_NAME}")
             else:
                 self._problems.append(f"The part {part.name or number} is not the plate's.")
-        if not self._unlike and 0 < self._repacked < self._outside:
+        found = self._unlike or self._problems or self._channels
+        if not found and 0 < self._repacked < self._outside:
             self._problems.append(f"{self._repacked} chunks outside the window are not the plate's bytes.")
         self._first.check_unchanged()
         self._second.check_unchanged()

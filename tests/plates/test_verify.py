@@ -106,7 +106,7 @@ def test_one_bit_in_a_block_that_cannot_be_decoded_any_more(
     # The last byte belongs to the block's checksum.
     broken = flipped(out, 0, 0, -1)
     found = fails(verify_frame(source, broken))
-    assert found.problems[0] == f"{broken} cannot be read: some of its pixels are damaged, in 90×{rows} from -7, 11."
+    assert found.problems == (f"{broken} cannot be read: some of its pixels are damaged, in 90×{rows} from -7, 11.",)
     assert not found.channels
     assert found.changed_samples == 3 * -(-BOX.width * BOX.height // 2)
 
