@@ -61,7 +61,7 @@ class Plate:
                 f"Frame {frame} does not exist: {shown(path)}.", "Render it, or leave it out of the range."
             )
         exr = path.suffix.lower() == EXR_SUFFIX
-        read = read_exr(path, frame, self.color, picture_only) if exr else read_still(path, frame, self.color)
+        read = read_exr(path, frame, self.color, picture_only, reach) if exr else read_still(path, frame, self.color)
         own, shot = read.display_window, self.info.display_window
         if own != shot:
             raise PlateUnsupported(
