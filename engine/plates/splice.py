@@ -26,7 +26,8 @@ from engine.plates.zipped import NONE, OWN, BlockError, compress, decompress
 Chunks = Literal["auto", "same", "stored"]
 
 _PXR24, _FLOAT = 5, 2
-_LOSSY = frozenset({6, 7, 8, 9})
+# B44, B44A, DWAA, DWAB, LJ2K.
+_LOSSY = frozenset({6, 7, 8, 9, 12})
 # The library decodes all channels of its blocks: so many bytes at a time where only some of them are wanted.
 _BAND = 1 << 26
 
