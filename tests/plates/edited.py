@@ -111,7 +111,7 @@ def edit_frame(
 ) -> Edit:
     """Change the picture in `box` (file's coordinates) as a job does: read what is wanted, edit it, write the frame."""
     plate = Plate.open(source)
-    x0, y0 = (int(value) for value in OpenEXR.File(str(source), header_only=True).header()["displayWindow"][0])
+    x0, y0 = struct.unpack_from("<2i", take_apart(source)[0].header["displayWindow"][1])
     here = box.moved(-x0, -y0)
     frame = plate.read(plate.frames[0], reach=lambda data_window: here.intersect(data_window))
     assert frame.source is not None
