@@ -14,7 +14,7 @@ from typing import NamedTuple
 
 from engine.errors import DiskFull, FrameUnreadable, OutputError, OutputRefused
 from engine.events import shown
-from engine.plates.companion import PART_NAME, LayersIn, companion_path, cropped, layer_part, write_companion
+from engine.plates.companion import LayersIn, companion_path, cropped, layer_part, layer_part_name, write_companion
 from engine.plates.edit import NewPart, write_edited
 from engine.plates.frame import Frame
 from engine.plates.naming import EXR_SUFFIX
@@ -149,9 +149,10 @@ def _why_whole(frame: Frame, compression: str, layers_inside: bool) -> str | Non
 
 def _part(frame: Frame, origin: tuple[int, int]) -> NewPart:
     assert frame.source is not None
-    header = frame.source.file.layout.parts[frame.source.window.part].attributes
+    layout = frame.source.file.layout
+    header = layout.parts[frame.source.window.part].attributes
     window = frame.data_window.moved(*origin)
-    return layer_part(header, window, frame.added, frame.loaded.moved(*origin), PART_NAME)
+    return layer_part(header, window, frame.added, frame.loaded.moved(*origin), layer_part_name(layout))
 
 
 def _origin(frame: Frame) -> tuple[int, int]:
