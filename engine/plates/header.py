@@ -1,17 +1,17 @@
 """EXR headers as bytes: the original's attributes as they stand, with a few set, added or taken away."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from engine.geometry import Box
-from engine.plates.layout import LONG_NAMES, MAGIC, MULTI_PART, Attributes
+from engine.plates.layout import LONG_NAMES, MAGIC, MULTI_PART, Attributes, parse_channels
 
 _LONGEST_SHORT = 31
 
 
 def header_bytes(headers: Sequence[Attributes], version: int) -> bytes:
     """Everything before the chunk table. `version` is the version field; the flag for long names is set as needed."""
-    if any(len(name) > _LONGEST_SHORT for header in headers for name in header):
+    if any(len(name.encode()) > _LONGEST_SHORT for header in headers for name in _names(header)):
         version |= LONG_NAMES
     text = b"".join(_one(header) for header in headers)
     return MAGIC + struct.pack("<I", version) + text + (b"\0" if version & MULTI_PART else b"")
@@ -37,6 +37,14 @@ def attribute(value: object) -> tuple[str, bytes]:
 def with_attributes(header: Attributes, added: Mapping[str, object]) -> Attributes:
     """The header with attributes set: those that exist keep their place, the others follow at the end."""
     return header | {name: attribute(value) for name, value in added.items()}
+
+
+def _names(header: Attributes) -> Iterator[str]:
+    """All names that the flag is about: of attributes, of their types, and of channels."""
+    for name, (kind, value) in header.items():
+        yield from (name, kind)
+        if kind == "chlist":
+            yield from (channel.name for channel in parse_channels(value))
 
 
 def _one(header: Attributes) -> bytes:

@@ -196,7 +196,7 @@ def _part(path: Path, header: Attributes, version: int) -> PartLayout:
     try:
         x0, y0, x1, y1 = struct.unpack("<4i", values["dataWindow"])
         compression = values["compression"][0]
-        channels = tuple(_channels(values["channels"]))
+        channels = tuple(parse_channels(values["channels"]))
         tiles = struct.unpack("<IIB", values["tiles"]) if "tiles" in values and _is_tiled(values, version) else None
     except (KeyError, struct.error, IndexError, ValueError) as error:
         raise _DamagedError("a required attribute is missing or malformed") from error
@@ -240,7 +240,8 @@ def _is_utf8(value: bytes) -> bool:
     return True
 
 
-def _channels(value: bytes) -> Iterator[ChannelLayout]:
+def parse_channels(value: bytes) -> Iterator[ChannelLayout]:
+    """The channels in the value of a part's attribute. Raises struct.error, IndexError or ValueError."""
     position = 0
     while value[position]:
         name, position = _text(value, position)
