@@ -1,7 +1,9 @@
 """Plates of every kind, an edit of one, and what must hold of both files as other readers than the engine see them."""
 
+import shutil
 import struct
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,6 +11,7 @@ from typing import Any
 import numpy as np
 import OpenEXR
 import OpenImageIO
+import pytest
 from numpy.typing import NDArray
 
 from engine.geometry import Box
@@ -194,6 +197,17 @@ def assert_others_read_it(path: Path) -> None:
         for index, name in enumerate(source.spec().channelnames):
             if channels[name].dtype.kind == "f":
                 assert np.array_equal(pixels[..., index], channels[name].astype(np.float32), equal_nan=True), name
+
+
+def assert_a_tool_reads(command: str, paths: Sequence[Path]) -> None:
+    """Run another project's program on files; skips where it is not installed."""
+    tool, *options = command.split()
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed")
+    result = subprocess.run([tool, *options, *map(str, paths)], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert not any(word in (result.stdout + result.stderr).lower() for word in ("error", "invalid", "corrupt"))
+    assert all(str(path) in result.stdout for path in paths)
 
 
 def decoded(path: Path) -> list[dict[str, Pixels]]:
