@@ -127,7 +127,7 @@ def _write_layers(frame: Frame, main: Path, temporary: Path, beside: Path, layer
     loaded = frame.loaded.moved(*origin)
     window = frame.data_window.moved(*origin)
     if layers_in == "cropped-file":
-        window = cropped(frame.added, loaded if not loaded.empty else window)
+        window = cropped(frame.added, loaded)
 
     def make() -> None:
         write_companion(layer_part(header, window, frame.added, loaded), temporary)
