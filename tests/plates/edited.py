@@ -19,7 +19,7 @@ from engine.plates import Plate, write_frame
 from engine.plates.companion import LayersIn
 from engine.plates.splice import Chunks, ExrFile, Window
 from engine.plates.write import WINDOW
-from tests.plates.exr_blocks import Header, take_apart
+from tests.plates.exr_blocks import Header, headers_of, take_apart
 
 Pixels = NDArray[Any]
 
@@ -102,6 +102,7 @@ class Edit:
     box: Box
     new: dict[str, Pixels]
     added: dict[str, object] = field(default_factory=dict)
+    note: str = ""
 
 
 def edit_frame(
@@ -114,7 +115,7 @@ def edit_frame(
 ) -> Edit:
     """Change the picture in `box` (file's coordinates) as a job does: read what is wanted, edit it, write the frame."""
     plate = Plate.open(source)
-    x0, y0 = struct.unpack_from("<2i", take_apart(source)[0].header["displayWindow"][1])
+    x0, y0 = struct.unpack_from("<2i", headers_of(source)[0]["displayWindow"][1])
     here = box.moved(-x0, -y0)
     frame = plate.read(plate.frames[0], reach=lambda data_window: here.intersect(data_window))
     assert frame.source is not None
@@ -131,8 +132,8 @@ def edit_frame(
         frame.add_layer("matte.V", here, np.ones(shape, np.float32))
     written = write_frame(frame, target, chunks=chunks, layers_in=layers_in or "file")
     added = dict(frame.attributes) | ({} if box.empty else {WINDOW: box})
-    assert written == (True, "")
-    return Edit(source, target, frame.source.window.part, box, new, added)
+    assert written.in_place
+    return Edit(source, target, frame.source.window.part, box, new, added, written.note)
 
 
 def new_samples(rng: np.random.Generator, plane: Pixels) -> Pixels:
@@ -149,6 +150,7 @@ def open_window(source: Path, part: int, box: Box) -> tuple[ExrFile, Window]:
 
 def assert_only_the_box_changed(edit: Edit, exact: bool = True) -> None:
     """Compare both files block by block and sample by sample; without `exact`, touched blocks are only near."""
+    assert edit.note == ""
     old, new = take_apart(edit.source), take_apart(edit.target)
     touched = old[edit.part].touched(edit.box.x0, edit.box.y0, edit.box.x1, edit.box.y1)
     for number, part in enumerate(old):

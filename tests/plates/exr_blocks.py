@@ -95,6 +95,10 @@ def take_apart(path: Path) -> list[Part]:
     return parts
 
 
+def headers_of(path: Path) -> list[Header]:
+    return [part.header for part in _parts(path.read_bytes())[0]]
+
+
 def put_together(
     path: Path, parts: Sequence[Part], order: Sequence[tuple[int, int]] | None = None, gap: Callable[[], int] = int
 ) -> None:
