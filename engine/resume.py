@@ -14,7 +14,8 @@ from engine import __version__
 from engine.errors import FaceplateError, IdentityError
 from engine.events import shown
 from engine.faces.tracks import Tracks
-from engine.plates.exr import read_exr_header
+from engine.plates.companion import BESIDE, companion_path
+from engine.plates.header import attribute
 from engine.plates.plate import Plate
 from engine.plates.splice import ExrFile
 from engine.provenance.consent import Consent
@@ -33,6 +34,7 @@ class Marks:
         persons = ", ".join(dict.fromkeys(consent.person for consent in consents))
         self._replaced = f"face replaced by {shot.swapper}; person: {persons}"
         self._recipe = msgspec.json.encode(portable(shot), order="deterministic").decode()
+        self._layers_beside = bool(shot.output.layers) and shot.output.layers_in in BESIDE
         self.digest = _digest(
             __version__,
             digest(shot),
@@ -43,6 +45,8 @@ class Marks:
             *(_pictures_digest(Path(entry.identity)) for entry in shot.replace),
             *(_file_digest(Path(entry.face[len(LIKE) :])) for entry in shot.replace if entry.face.startswith(LIKE)),
         )
+
+        self._mark = attribute(self.digest)
 
     def of(self, faces: int) -> dict[str, object]:
         """The header strings of a frame in which so many faces were replaced."""
@@ -56,15 +60,15 @@ class Marks:
     def done(self, path: Path, source: Path) -> bool:
         """Whether `path` is the result of the plate frame `source`, made by the same job."""
         try:
-            if path.stat().st_mtime_ns < source.stat().st_mtime_ns:
-                return False
-            if read_exr_header(path).attributes.get(DIGEST) != self.digest:
-                return False
-            # A copy that was cut off still has its header.
-            ExrFile(path)
-            return True
+            since = source.stat().st_mtime_ns
+            files = [path, companion_path(path)] if self._layers_beside else [path]
+            return all(file.stat().st_mtime_ns >= since and self._made(file) for file in files)
         except (OSError, FaceplateError):
             return False
+
+    def _made(self, path: Path) -> bool:
+        # Opening it looks for every block: a copy that was cut off still has its header.
+        return any(part.attributes.get(DIGEST) == self._mark for part in ExrFile(path).layout.parts)
 
 
 def _digest(*parts: str) -> str:

@@ -21,6 +21,7 @@ from engine.geometry import Box
 from engine.models.catalogue import canonical_mesh
 from engine.plates.color import LINEAR_REC709
 from engine.plates.frame import Frame
+from engine.plates.zipped import ZIP, compress, decompress
 from engine.render import Renderer
 from engine.shot import Output, Replace, Shot
 from engine.swappers.references import Identity, Reference
@@ -54,6 +55,7 @@ def warm(report: Report) -> None:
     stages = len(works) + 1
     identity = _identity()
     _solve(_frame(works[0]))
+    _file(_frame(works[0]))
     report(Progress("warm", 0, 1, stages))
     for number, work in enumerate(works, 1):
         renderer = Renderer(_shot(), _tracks(work.width), LINEAR_REC709, [identity])
@@ -76,6 +78,12 @@ def _solve(frame: Frame) -> None:
     picture = view(frame.rgb(frame.data_window), make_view())
     fit_mesh(picture, region_of_mesh(mesh))
     embed(picture, mesh)
+
+
+def _file(frame: Frame) -> None:
+    """Packing and unpacking of a block, as when a frame is read and written."""
+    rows = frame.channels["R"][:16].view(np.uint8).ravel()
+    decompress(compress(rows, ZIP).tobytes(), rows.size)
 
 
 def _identity() -> Identity:

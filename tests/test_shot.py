@@ -222,7 +222,7 @@ def test_digest_depends_on_every_other_setting():
     other = {
         "seed": "8", "plate.colorspace": "x", "replace.face": "right", "solve.detect_size": "700",
         "solve.turned": "true", "view.exposure": "3", "view.white": "9", "output.layers": "matte",
-        "output.compression": "zip", "mesh.shape": "0.125",
+        "output.compression": "zip", "output.chunks": "stored", "output.layers_in": "part", "mesh.shape": "0.125",
     }  # fmt: skip
     # The mesh swapper is the only choice there is.
     for name in recipe.settings().keys() - places - {"swapper"}:

@@ -56,6 +56,7 @@ class Terminal:
         self._frames = 0
         self._output = ""
         self._failures: dict[str, list[int]] = {}
+        self._notes: set[str] = set()
 
     def __enter__(self) -> Self:
         from rich.progress import BarColumn, MofNCompleteColumn, TextColumn, TimeRemainingColumn
@@ -83,7 +84,10 @@ class Terminal:
                 self._advance(event.stage, event.done, event.total)
             case Notice():
                 self._console.print(f"note: {event.message}")
-            case FrameDone() | FrameSkipped():
+            case FrameDone():
+                self._advance("render")
+                self._noted(event)
+            case FrameSkipped():
                 self._advance("render")
             case FrameFailed():
                 self._advance("render")
@@ -104,6 +108,12 @@ class Terminal:
             self._bar.advance(self._tasks[stage])
         else:
             self._bar.update(self._tasks[stage], completed=done)
+
+    def _noted(self, event: FrameDone) -> None:
+        # What many frames share is told once.
+        if event.note and event.note not in self._notes:
+            self._notes.add(event.note)
+            self._console.print(f"note, from frame {event.frame} on: {event.note}")
 
     def _failed(self, event: FrameFailed) -> None:
         reason = f"{event.message} {event.remedy}".strip()

@@ -16,7 +16,10 @@ from engine.demo.measure import display_pictures
 from engine.demo.photos import PRINT
 from engine.demo.plate import RATE
 from engine.geometry import Box
+from engine.layers import PATCH
+from engine.plates.companion import companion_path
 from engine.plates.plate import Plate
+from engine.plates.splice import ExrFile
 from kernels.view import view
 
 Float32 = NDArray[np.float32]
@@ -65,8 +68,10 @@ def write_watch(path: Path, plate: Plate, result: Plate, frames: Sequence[int]) 
 def _columns(plate: Plate, result: Plate, number: int) -> list[Picture]:
     frame = result.read(number)
     window = frame.display_window.slices(frame.data_window)
-    matte = frame.channels["matte.V"][window].astype(np.float32)
-    patch = np.stack([frame.channels[f"patch.{name}"][window] for name in "RGBA"], axis=-1).astype(np.float32)
+    beside = ExrFile(companion_path(result.path(number)))
+    layers = beside.read(0, beside.layout.parts[0].window, ("matte.V", *PATCH)).planes
+    matte = layers["matte.V"][window].astype(np.float32)
+    patch = np.stack([layers[name][window] for name in PATCH], axis=-1).astype(np.float32)
     # Where there is no patch the paper shows.
     covered = view(np.ascontiguousarray(patch[..., :3]), PRINT)
     paper = np.array(PAPER, np.float32) / np.float32(255)

@@ -111,8 +111,8 @@ class Lead:
         self._number = () if number is None else (number,)
         self.number = struct.pack(f"<{len(self._number)}i", *self._number)
         places = 1 if part.tiles is None else 4
-        self._form = f"<{len(self._number) + places}i" + ("3q" if part.deep else "i")
-        self.size = struct.calcsize(self._form)
+        self._form = struct.Struct(f"<{len(self._number) + places}i" + ("3q" if part.deep else "i"))
+        self.size = self._form.size
 
     def places(self) -> Iterator[tuple[int, ...]]:
         """The coordinates of every chunk, in the order of the table."""
@@ -125,7 +125,7 @@ class Lead:
 
     def parse(self, data: bytes) -> tuple[tuple[int, ...], int]:
         """Coordinates and number of packed bytes. Raises struct.error, or ValueError for another part's chunk."""
-        values = struct.unpack_from(self._form, data)
+        values = self._form.unpack_from(data)
         if values[: len(self._number)] != self._number:
             raise ValueError
         sizes = values[-3:-1] if self._part.deep else values[-1:]
@@ -137,9 +137,9 @@ class Lead:
         """The lead of a chunk that is not deep, of a part of one level."""
         part = self._part
         if part.tiles is None:
-            return struct.pack(self._form, *self._number, part.window.y0 + index * part.rows, packed)
+            return self._form.pack(*self._number, part.window.y0 + index * part.rows, packed)
         row, column = divmod(index, part.levels[0].across)
-        return struct.pack(self._form, *self._number, column, row, 0, 0, packed)
+        return self._form.pack(*self._number, column, row, 0, 0, packed)
 
 
 def _group_rows(part: PartLayout) -> int:

@@ -24,6 +24,8 @@ from engine.plates.workers import ordered
 from engine.plates.zipped import ZIP, compress
 
 LayersIn = Literal["file", "cropped-file", "part", "picture"]
+# Where layers are a file of their own.
+BESIDE: tuple[LayersIn, ...] = ("file", "cropped-file")
 
 PART_NAME = "faceplate"
 _NUMBERS = {np.dtype(np.uint32): 0, np.dtype(np.float16): 1, np.dtype(np.float32): 2}

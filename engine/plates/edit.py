@@ -1,9 +1,9 @@
 """Writes a copy of an EXR file in which some blocks are new: the other bytes are moved by the kernel.
 
-The blocks keep the order that they have in the file. Where a long stretch that is copied begins, up to one file-system
-block is left free before it, so that file systems that can share blocks between files do so instead of copying. Between
-the scanlines of a file of one part there is no such gap: there OpenEXR before 3.3 (in Blender 4.2, for one) goes from
-block to block without a look at the table.
+The blocks keep the order that they have in the file. Before a long stretch that is copied, up to one file-system block
+is left free, so that file systems that can share blocks between files do so instead of copying. Between the scanlines
+of a single part there must be no such gap: OpenEXR before 3.3 goes on reading where the block before ended, whatever
+the table says. There only the first stretch can be shared.
 """
 
 import os
@@ -94,8 +94,8 @@ class _Writer:
         # A file of one part that becomes one of several: each chunk gets the number of its part.
         self._numbered = multi_part and not source.layout.multi_part
         self._offsets = [[0] * layout.chunk_count for layout in layouts]
-        self._first = self._position = table + 8 * self.done.chunks
-        self._gaps = multi_part or layouts[0].tiles is not None
+        self._position = self._first = table + 8 * self.done.chunks
+        self._seeks = multi_part or layouts[0].tiles is not None
 
     def table(self) -> bytes:
         return b"".join(struct.pack(f"<{len(offsets)}Q", *offsets) for offsets in self._offsets)
@@ -141,7 +141,7 @@ class _Writer:
         first, last = run[0][0], run[-1][0]
         number = self._leads[0].number if self._numbered else b""
         size = last.end - first.offset
-        if size >= _WORTH_SHARING and (self._gaps or self._position == self._first):
+        if size >= _WORTH_SHARING and (self._seeks or self._position == self._first):
             self._position += (first.offset - len(number) - self._position) % BLOCK
         if number:
             self._target.write(self._position, number)

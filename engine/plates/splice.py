@@ -7,8 +7,9 @@ with the face does not lose a bit.
 """
 
 import os
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
+from itertools import chain
 from pathlib import Path
 from typing import Literal
 
@@ -28,8 +29,9 @@ Chunks = Literal["auto", "same", "stored"]
 _PXR24, _FLOAT = 5, 2
 # B44, B44A, DWAA, DWAB, LJ2K.
 _LOSSY = frozenset({6, 7, 8, 9, 12})
-# The library decodes all channels of its blocks: so many bytes at a time where only some of them are wanted.
-_BAND = 1 << 26
+# The library is given so many bytes of rows at a time: enough for its own threads, and few enough that several are
+# under way at once.
+_BAND = 1 << 22
 
 
 @dataclass(slots=True)
@@ -108,23 +110,22 @@ class ExrFile:
         channels = [channel for channel in layout.channels if wanted is None or channel.name in wanted]
         if not indices:
             return Window(part, whole, new_planes(channels, whole), ())
+        planes = new_planes(channels, whole)
         if layout.compression in OWN:
-            planes = new_planes(channels, whole)
-            for _ in ordered(lambda index: self._unpack(part, index, planes, whole), indices):
-                pass
-        elif wanted is None:
-            planes = self._decode(part, indices, whole)
+            done = ordered(lambda index: self._unpack(part, index, planes, whole), indices)
         else:
-            planes = new_planes(channels, whole)
-            for band, covered in _bands(layout, whole):
-                decoded = self._decode(part, band, covered)
-                for channel in channels:
-                    planes[channel.name][inside(channel, covered, whole)] = decoded[channel.name]
+            done = ordered(lambda band: self._decode(part, *band, planes, whole), _bands(layout, whole))
+        for _ in done:
+            pass
         return Window(part, whole, planes, tuple(indices))
 
-    def _decode(self, part: int, indices: list[int], box: Box) -> dict[str, Pixels]:
+    def _decode(self, part: int, indices: list[int], box: Box, planes: Mapping[str, Pixels], outer: Box) -> None:
+        layout = self.layout.parts[part]
         chunks = [self.table.parts[part][index] for index in indices]
-        return excerpt.decode(self.file, self.layout, self.layout.parts[part], chunks, box)
+        decoded = excerpt.decode(self.file, self.layout, layout, chunks, box)
+        for channel in layout.channels:
+            if channel.name in planes:
+                planes[channel.name][inside(channel, box, outer)] = decoded[channel.name]
 
     def _unpack(self, part: int, index: int, planes: Mapping[str, Pixels], outer: Box) -> None:
         layout, chunk = self.layout.parts[part], self.table.parts[part][index]
@@ -170,17 +171,18 @@ def encode_blocks(part: PartLayout, window: Window, changed: Box, how: Chunks) -
         return indices, ordered(rows, indices)
     if part.compression in OWN:
         return indices, ordered(lambda index: compress(rows(index), part.compression), indices)
-    planes = {
-        channel.name: window.planes[channel.name][inside(channel, whole, window.box)] for channel in part.channels
-    }
-    try:
-        return indices, excerpt.encode(part, planes, whole, len(indices))
-    except BlockError:
-        # Subsampled channels: the library reads them, and does not write them.
+    if part.subsampled:
+        # The library reads such channels, and does not write them.
         return indices, ordered(rows, indices)
 
+    def band(some: tuple[list[int], Box]) -> list[Bytes]:
+        planes = {one.name: window.planes[one.name][inside(one, some[1], window.box)] for one in part.channels}
+        return excerpt.encode(part, planes, some[1], len(some[0]))
 
-def _bands(part: PartLayout, whole: Box) -> Iterable[tuple[list[int], Box]]:
+    return indices, chain.from_iterable(ordered(band, _bands(part, whole)))
+
+
+def _bands(part: PartLayout, whole: Box) -> Iterator[tuple[list[int], Box]]:
     """`whole` in pieces of about a band's bytes, as blocks and the box that they cover."""
     unit = part.rows if part.tiles is None else part.tiles[1]
     row = packed_bytes(part.channels, Box(whole.x0, 0, whole.x1, 16)) // 16

@@ -14,7 +14,15 @@ from typing import NamedTuple
 
 from engine.errors import DiskFull, FrameUnreadable, OutputError, OutputRefused
 from engine.events import shown
-from engine.plates.companion import LayersIn, companion_path, cropped, layer_part, layer_part_name, write_companion
+from engine.plates.companion import (
+    BESIDE,
+    LayersIn,
+    companion_path,
+    cropped,
+    layer_part,
+    layer_part_name,
+    write_companion,
+)
 from engine.plates.edit import NewPart, write_edited
 from engine.plates.frame import Frame
 from engine.plates.naming import EXR_SUFFIX
@@ -58,7 +66,7 @@ def write_frame(
         raise OutputRefused(f"{shown(path)} is not an EXR file.", "Frames are written as .exr.")
     if _same_file(frame.path, path):
         raise OutputRefused(f"{shown(path)} is the plate itself.", "Write to another folder or name.")
-    beside = companion_path(path) if frame.added and layers_in in ("file", "cropped-file") else None
+    beside = companion_path(path) if frame.added and layers_in in BESIDE else None
     # Machines of a farm that share a folder may well share a process number.
     mark = f"{secrets.token_hex(4)}{_UNFINISHED}"
     temporary = path.with_name(f".{path.name}.{mark}")

@@ -62,7 +62,8 @@ def test_it_leaves_plate_result_and_pictures(demo: tuple[Path, list[Event], str]
     output, events, said = demo
     names = [f"plate.{number}.exr" for number in range(1001, 1001 + FRAMES)]
     assert sorted(path.name for path in (output / "plate").iterdir()) == names
-    assert sorted(path.name for path in (output / "result").glob("[!.]*")) == names
+    layers = [name.replace("plate.", "plate.layers.") for name in names]
+    assert sorted(path.name for path in (output / "result").glob("[!.]*")) == names + layers
     with Image.open(output / "contact_sheet.png") as sheet:
         assert sheet.size[0] == 4 * 480
         assert np.asarray(sheet).std() > 30
@@ -93,8 +94,9 @@ def test_everything_but_the_face_is_the_plate_to_the_bit(demo: tuple[Path, list[
     output = demo[0]
     plate, before = read(output / "plate" / "plate.1002.exr")
     result, after = read(output / "result" / "plate.1002.exr")
-    assert {"patch.R", "patch.A", "matte.V", "stmap.R"} < set(after)
-    outside = after["matte.V"] == 0
+    _, layers = read(output / "result" / "plate.layers.1002.exr")
+    assert set(after) == set(before) and {"patch.R", "patch.A", "matte.V", "stmap.R"} < set(layers)
+    outside = layers["matte.V"] == 0
     assert 0.5 < outside.mean() < 0.99
     for name in "RGB":
         np.testing.assert_array_equal(after[name][outside], before[name][outside])

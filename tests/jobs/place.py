@@ -45,6 +45,11 @@ def read_exr(path: Path) -> tuple[dict[str, np.ndarray], dict]:
         return {name: channel.pixels.copy() for name, channel in file.channels().items()}, dict(file.header())
 
 
+def read_layers(path: Path) -> dict[str, np.ndarray]:
+    """The layers beside a frame."""
+    return read_exr(path.with_name(path.name.replace("sh.", "sh.layers.")))[0]
+
+
 def bytes_of(folder: Path) -> dict[str, bytes]:
     return {path.name: path.read_bytes() for path in sorted(folder.glob("*")) if path.is_file()}
 

@@ -174,8 +174,17 @@ def test_boxes_must_lie_in_the_data_window(rng: np.random.Generator) -> None:
             frame.rgb(box)
     with pytest.raises(ValueError, match="fit"):
         frame.replace(Box(0, 0, 5, 5), np.zeros((5, 4, 3), np.float32), np.ones((5, 4), bool))
-    with pytest.raises(UsageError, match="already has a channel"):
-        frame.add_layer("Z", Box(0, 0, 1, 1), np.zeros((1, 1), np.float32))
+
+
+def test_a_layer_does_not_replace_a_channel_of_the_picture(tmp_path: Path, rng: np.random.Generator) -> None:
+    frame = Frame.new(1, _mixed(rng), Box(0, 0, 53, 37))
+    frame.add_layer("Z", Box(0, 0, 1, 1), np.ones((1, 1), np.float32))
+    with pytest.raises(UsageError, match="already has a channel Z"):
+        write_frame(frame, tmp_path / "a.exr", layers_in="picture")
+    assert not list(tmp_path.iterdir())
+    write_frame(frame, tmp_path / "a.exr")
+    assert _stored(tmp_path / "a.layers.exr").keys() == {"Z"}
+    assert _same(_stored(tmp_path / "a.exr")["Z"], frame.channels["Z"])
 
 
 def test_no_infinity_is_made_and_none_is_lost(rng: np.random.Generator) -> None:
