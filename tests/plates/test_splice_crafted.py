@@ -9,7 +9,7 @@ import numpy as np
 import OpenEXR
 import pytest
 
-from engine.errors import PlateUnsupported
+from engine.errors import FrameUnreadable, PlateUnsupported
 from engine.geometry import Box
 from engine.plates import Plate, write_frame
 from engine.plates.edit import write_edited
@@ -17,6 +17,7 @@ from engine.plates.exr import read_exr_header
 from engine.plates.splice import Chunks, ExrFile
 from tests.plates.edited import (
     COMPRESSIONS,
+    LOSSY,
     Edit,
     assert_a_tool_reads,
     assert_only_the_box_changed,
@@ -185,6 +186,27 @@ def test_deep_parts_beside_the_picture(corpus: Path, tmp_path: Path, rng: np.ran
     frame = Plate.open(edit.source).read(1)
     with pytest.raises(PlateUnsupported, match="deep or subsampled"):
         write_frame(frame, tmp_path / "anew.exr", "zip")
+
+
+@pytest.mark.parametrize("chunks", ["auto", "same", "stored"])
+@pytest.mark.parametrize("compression", COMPRESSIONS)
+def test_a_list_of_channels_in_another_order(
+    tmp_path: Path, rng: np.random.Generator, compression: str, chunks: Chunks
+) -> None:
+    """Every reader sorts the list by name, and takes the pixels to be in that order."""
+    write_plate(tmp_path / "in.exr", channels_of(rng, "half", (40, 30)), compression)
+    parts = take_apart(tmp_path / "in.exr")
+    listed = parts[0].header["channels"][1]
+    backwards = b"".join(listed[place : place + 18] for place in (54, 36, 18, 0))
+    parts[0].header["channels"] = "chlist", backwards + b"\0"
+    put_together(tmp_path / "in.exr", parts)
+    edit = edit_frame(tmp_path / "in.exr", tmp_path / "out.exr", Box(3, 4, 9, 9), rng, chunks)
+    assert_only_the_box_changed(edit, exact=chunks != "same" or compression not in LOSSY["half"])
+    assert_others_read_it(edit.target)
+    parts[0].header["channels"] = "chlist", listed.replace(b"A\0", b"R\0")
+    put_together(tmp_path / "in.exr", parts)
+    with pytest.raises(FrameUnreadable, match="two channels have the same name"):
+        Plate.open(tmp_path / "in.exr")
 
 
 @pytest.mark.parametrize("layers_in", ["file", "part"])
