@@ -54,9 +54,13 @@ def read_chunks(path: Path, file: ByteFile, layout: ExrLayout) -> ChunkTable:
         lead = Lead(part, number if layout.multi_part else None)
         found.append([_checked(lead, file, next(offsets), place, layout) for place in lead.places()])
     absent = sum(chunk is None for chunks in found for chunk in chunks)
+    start = layout.table + 8 * promised
     if not absent:
+        if sum(chunk.lead + chunk.packed for chunks in found for chunk in chunks if chunk) > layout.length - start:
+            # A few bytes that belong to many blocks would be copied for each of them, and fill a disk.
+            raise unreadable(path, "its blocks overlap")
         return _table(found, rebuilt=False)
-    scanned = _scan(file, layout, layout.table + 8 * promised)
+    scanned = _scan(file, layout, start)
     left = sum(chunk is None for chunks in scanned for chunk in chunks)
     if left:
         raise _cut_off(path, layout, min(absent, left), promised)

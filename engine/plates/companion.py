@@ -17,7 +17,7 @@ from engine.plates.bytefile import ByteFile
 from engine.plates.chunks import Lead, chunk_box
 from engine.plates.edit import NewPart
 from engine.plates.header import attribute, header_bytes
-from engine.plates.layout import CHUNK_ROWS, Attributes, ChannelLayout, PartLayout
+from engine.plates.layout import CHUNK_ROWS, Attributes, ChannelLayout, ExrLayout, PartLayout
 from engine.plates.naming import companion_path as companion_path
 from engine.plates.rows import Bytes, Pixels, inside, new_planes, pack
 from engine.plates.workers import ordered
@@ -60,6 +60,13 @@ def layer_part(header: Attributes, window: Box, layers: Mapping[str, Pixels], lo
         attributes |= {"name": ("string", name.encode()), "chunkCount": ("int", struct.pack("<i", count))}
     layout = PartLayout(name, "scanlineimage", window, channels, ZIP, None, (), rows, attributes)
     return NewPart(layout, _blocks(layout, layers, loaded))
+
+
+def layer_part_name(layout: ExrLayout) -> str:
+    """The name of a new part of layers: readers refuse a file in which two parts have the same."""
+    taken = {part.name for part in layout.parts}
+    names = (PART_NAME, *(f"{PART_NAME}{number}" for number in range(2, len(taken) + 2)))
+    return next(name for name in names if name not in taken)
 
 
 def cropped(layers: Mapping[str, Pixels], loaded: Box) -> Box:

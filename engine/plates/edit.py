@@ -139,17 +139,17 @@ class _Writer:
 
     def _copy(self, run: Sequence[tuple[Chunk, int, int]]) -> None:
         first, last = run[0][0], run[-1][0]
-        if self._numbered:
-            self._target.write(self._position, self._leads[0].number)
-            self._position += len(self._leads[0].number)
+        number = self._leads[0].number if self._numbered else b""
         size = last.end - first.offset
         if size >= _WORTH_SHARING and (self._seeks or self._position == self._first):
-            self._position += (first.offset - self._position) % BLOCK
-        copy_range(self._source.file, self._target, first.offset, size, self._position)
-        moved = self._position - first.offset
+            self._position += (first.offset - len(number) - self._position) % BLOCK
+        if number:
+            self._target.write(self._position, number)
+        moved = self._position + len(number) - first.offset
+        copy_range(self._source.file, self._target, first.offset, size, first.offset + moved)
         for chunk, part, index in run:
-            self._offsets[part][index] = chunk.offset + moved - len(self._leads[0].number) * self._numbered
-        self._position += size
+            self._offsets[part][index] = chunk.offset + moved - len(number)
+        self._position += len(number) + size
         self.done.copied += size
 
 

@@ -22,7 +22,7 @@ from engine.plates.rows import Bytes, Pixels, inside
 from engine.plates.zipped import BlockError
 
 # What the module raises for a file that it cannot make sense of.
-FOREIGN = (RuntimeError, ValueError, OSError, MemoryError, TypeError, IndexError, KeyError)
+FOREIGN = (RuntimeError, ValueError, OSError, MemoryError, TypeError, IndexError, KeyError, ArithmeticError)
 _KEPT = ("channels", "compression", "pixelAspectRatio", "screenWindowCenter", "screenWindowWidth", "tiles")
 _LEVELS = {"dwaCompressionLevel": "<f"}
 _HERE = Path("excerpt")

@@ -1,8 +1,10 @@
 """EXR frames as they are read: native pixel types, the window that is wanted, nothing converted."""
 
+import io
 import os
 import struct
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -15,7 +17,8 @@ from engine.plates.channels import NoPictureError, Picture, pick_picture
 from engine.plates.color import PlateColor
 from engine.plates.excerpt import FOREIGN
 from engine.plates.frame import Frame, Header, Source
-from engine.plates.layout import PIXEL_BYTES, ExrLayout, PartLayout, read_layout, unreadable
+from engine.plates.header import header_bytes
+from engine.plates.layout import PIXEL_BYTES, TILED, Attributes, ExrLayout, PartLayout, read_layout, unreadable
 from engine.plates.naming import is_utf8
 from engine.plates.splice import ExrFile, is_plain
 
@@ -25,6 +28,11 @@ Reach = Callable[[Box], Box]
 _TYPES = ("uint", "half", "float")
 # The writer makes these anew from the pixels.
 _DERIVED = ("channels", "chunkCount")
+# Without these the library reads no header.
+_NEEDED = frozenset(
+    {"channels", "compression", "dataWindow", "displayWindow", "lineOrder", "pixelAspectRatio", "screenWindowCenter"}
+    | {"screenWindowWidth", "tiles", "type"}
+)
 _MOST_THREADS = 8
 _MOST_BYTES = 1 << 32
 
@@ -38,7 +46,7 @@ def read_exr_header(path: Path) -> Header:
     chosen = choose_picture(path, layout)
     part = layout.parts[chosen.part]
     data_window, display_window = _windows(path, part)
-    attributes = part_attributes(path, chosen.part)
+    attributes = part_attributes(path, part)
     return Header(
         kind="exr",
         data_window=data_window,
@@ -89,6 +97,33 @@ def read_exr(
     )
 
 
+def part_attributes(path: Path, part: PartLayout) -> dict[str, Any]:
+    """A part's attributes as the library gives them, without those that come from its pixels.
+
+    Those that it does not know or takes for wrong are left out: files have them, and keep them. Raises FrameUnreadable.
+    """
+    try:
+        return _by_library(part, part.attributes)
+    except FOREIGN:
+        pass
+    needed = {name: value for name, value in part.attributes.items() if name in _NEEDED}
+    try:
+        found = _by_library(part, needed)
+    except FOREIGN as error:
+        raise unreadable(path, "its header is damaged") from error
+    for name in part.attributes.keys() - needed.keys():
+        with suppress(*FOREIGN):
+            found |= _by_library(part, needed | {name: part.attributes[name]})
+    return found
+
+
+def _by_library(part: PartLayout, attributes: Attributes) -> dict[str, Any]:
+    version = 2 | (TILED if part.tiles is not None else 0)
+    head = io.BytesIO(header_bytes([attributes], version))
+    header = OpenEXR.File(head, separate_channels=True, header_only=True).parts[0].header
+    return {name: value for name, value in header.items() if name not in _DERIVED}
+
+
 def choose_picture(path: Path, layout: ExrLayout) -> Picture:
     """Which part and channels of a file are its picture: never deep, subsampled or whole-number ones.
 
@@ -112,16 +147,6 @@ def choose_picture(path: Path, layout: ExrLayout) -> Picture:
                 "Save it with full R, G and B channels.",
             ) from error
         raise PlateUnsupported(f"{shown(path)} {error}.", "Save it with one picture in channels R, G and B.") from error
-
-
-def part_attributes(path: Path, part: int) -> dict[str, Any]:
-    """A part's attributes as the library gives them, without those that come from its pixels."""
-    try:
-        file = OpenEXR.File(for_library(path), separate_channels=True, header_only=True)
-        header = dict(file.parts[part].header)
-    except FOREIGN as error:
-        raise unreadable(path, "its header is damaged") from error
-    return {name: value for name, value in header.items() if name not in _DERIVED}
 
 
 def for_library(path: Path) -> str:

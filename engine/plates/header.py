@@ -1,10 +1,10 @@
 """EXR headers as bytes: the original's attributes as they stand, with a few set, added or taken away."""
 
 import struct
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 
 from engine.geometry import Box
-from engine.plates.layout import LONG_NAMES, MAGIC, MULTI_PART, Attributes
+from engine.plates.layout import LONG_NAMES, MAGIC, MULTI_PART, Attributes, parse_channels
 
 # Where a frame was changed, in the file's coordinates: `faceplate verify` proves the rest.
 WINDOW = "faceplate:window"
@@ -13,7 +13,7 @@ _LONGEST_SHORT = 31
 
 def header_bytes(headers: Sequence[Attributes], version: int) -> bytes:
     """Everything before the chunk table. `version` is the version field; the flag for long names is set as needed."""
-    if any(len(name) > _LONGEST_SHORT for header in headers for name in header):
+    if any(len(name.encode()) > _LONGEST_SHORT for header in headers for name in _names(header)):
         version |= LONG_NAMES
     text = b"".join(_one(header) for header in headers)
     return MAGIC + struct.pack("<I", version) + text + (b"\0" if version & MULTI_PART else b"")
@@ -40,6 +40,14 @@ def with_attributes(header: Attributes, added: Mapping[str, object]) -> Attribut
     """The header with attributes set: those that exist keep their place, the others follow at the end. None removes."""
     kept = {name: value for name, value in header.items() if name not in added or added[name] is not None}
     return kept | {name: attribute(value) for name, value in added.items() if value is not None}
+
+
+def _names(header: Attributes) -> Iterator[str]:
+    """All names that the flag is about: of attributes, of their types, and of channels."""
+    for name, (kind, value) in header.items():
+        yield from (name, kind)
+        if kind == "chlist":
+            yield from (channel.name for channel in parse_channels(value))
 
 
 def _one(header: Attributes) -> bytes:

@@ -196,10 +196,13 @@ def _part(path: Path, header: Attributes, version: int) -> PartLayout:
     try:
         x0, y0, x1, y1 = struct.unpack("<4i", values["dataWindow"])
         compression = values["compression"][0]
-        channels = tuple(_channels(values["channels"]))
+        # Readers go by name: whatever the order in the list, pixels are in that of the alphabet.
+        channels = tuple(sorted(parse_channels(values["channels"]), key=lambda channel: channel.name.encode()))
         tiles = struct.unpack("<IIB", values["tiles"]) if "tiles" in values and _is_tiled(values, version) else None
     except (KeyError, struct.error, IndexError, ValueError) as error:
         raise _DamagedError("a required attribute is missing or malformed") from error
+    if len({channel.name for channel in channels}) < len(channels):
+        raise _DamagedError("two channels have the same name")
     if x1 < x0 or y1 < y0:
         raise _DamagedError("its data window is empty")
     if compression not in CHUNK_ROWS:
@@ -240,7 +243,8 @@ def _is_utf8(value: bytes) -> bool:
     return True
 
 
-def _channels(value: bytes) -> Iterator[ChannelLayout]:
+def parse_channels(value: bytes) -> Iterator[ChannelLayout]:
+    """The channels in the value of a part's attribute. Raises struct.error, IndexError or ValueError."""
     position = 0
     while value[position]:
         name, position = _text(value, position)

@@ -95,8 +95,12 @@ class ExrFile:
         layout = self.layout.parts[part]
         channels = [channel for channel in layout.channels if wanted is None or channel.name in wanted]
         planes = new_planes(channels, box)
+        first, size = box.y0 - layout.window.y0, packed_bytes(layout.channels, chunk_box(layout, 0))
+        chunks = self.table.parts[part][first : first + box.height]
+        if any(chunk.packed != size for chunk in chunks):
+            raise BlockError
         for name, row, offset in plain_rows(layout, box, [channel.name for channel in channels]):
-            chunk = self.table.parts[part][row + box.y0 - layout.window.y0]
+            chunk = chunks[row]
             self.file.read_into(planes[name][row], chunk.offset + chunk.lead + offset)
         return Window(part, box, planes, ())
 

@@ -14,7 +14,15 @@ from typing import NamedTuple
 
 from engine.errors import DiskFull, FrameUnreadable, OutputError, OutputRefused
 from engine.events import shown
-from engine.plates.companion import BESIDE, PART_NAME, LayersIn, companion_path, cropped, layer_part, write_companion
+from engine.plates.companion import (
+    BESIDE,
+    LayersIn,
+    companion_path,
+    cropped,
+    layer_part,
+    layer_part_name,
+    write_companion,
+)
 from engine.plates.edit import NewPart, write_edited
 from engine.plates.frame import Frame
 from engine.plates.header import WINDOW
@@ -128,7 +136,7 @@ def _write_layers(frame: Frame, main: Path, temporary: Path, beside: Path, layer
     loaded = frame.loaded.moved(*origin)
     window = frame.data_window.moved(*origin)
     if layers_in == "cropped-file":
-        window = cropped(frame.added, loaded if not loaded.empty else window)
+        window = cropped(frame.added, loaded)
 
     def make() -> None:
         write_companion(layer_part(header, window, frame.added, loaded), temporary)
@@ -153,9 +161,10 @@ def _why_whole(frame: Frame, compression: str, layers_inside: bool) -> str | Non
 
 def _part(frame: Frame, origin: tuple[int, int]) -> NewPart:
     assert frame.source is not None
-    header = frame.source.file.layout.parts[frame.source.window.part].attributes
+    layout = frame.source.file.layout
+    header = layout.parts[frame.source.window.part].attributes
     window = frame.data_window.moved(*origin)
-    return layer_part(header, window, frame.added, frame.loaded.moved(*origin), PART_NAME)
+    return layer_part(header, window, frame.added, frame.loaded.moved(*origin), layer_part_name(layout))
 
 
 def _origin(frame: Frame) -> tuple[int, int]:

@@ -1,7 +1,9 @@
 """Plates of every kind, an edit of one, and what must hold of both files as other readers than the engine see them."""
 
+import shutil
 import struct
-from collections.abc import Mapping
+import subprocess
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -9,14 +11,15 @@ from typing import Any
 import numpy as np
 import OpenEXR
 import OpenImageIO
+import pytest
 from numpy.typing import NDArray
 
 from engine.geometry import Box
 from engine.plates import Plate, write_frame
 from engine.plates.companion import LayersIn
 from engine.plates.splice import Chunks, ExrFile, Window
-from engine.plates.write import WINDOW, Written
-from tests.plates.exr_blocks import Header, take_apart
+from engine.plates.write import WINDOW
+from tests.plates.exr_blocks import Header, headers_of, take_apart
 
 Pixels = NDArray[Any]
 
@@ -99,7 +102,7 @@ class Edit:
     box: Box
     new: dict[str, Pixels]
     added: dict[str, object] = field(default_factory=dict)
-    written: Written | None = None
+    note: str = ""
 
 
 def edit_frame(
@@ -112,7 +115,7 @@ def edit_frame(
 ) -> Edit:
     """Change the picture in `box` (file's coordinates) as a job does: read what is wanted, edit it, write the frame."""
     plate = Plate.open(source)
-    x0, y0 = (int(value) for value in OpenEXR.File(str(source), header_only=True).header()["displayWindow"][0])
+    x0, y0 = struct.unpack_from("<2i", headers_of(source)[0]["displayWindow"][1])
     here = box.moved(-x0, -y0)
     frame = plate.read(plate.frames[0], reach=lambda data_window: here.intersect(data_window))
     assert frame.source is not None
@@ -129,7 +132,8 @@ def edit_frame(
         frame.add_layer("matte.V", here, np.ones(shape, np.float32))
     written = write_frame(frame, target, chunks=chunks, layers_in=layers_in or "file")
     added = dict(frame.attributes) | ({} if box.empty else {WINDOW: box})
-    return Edit(source, target, frame.source.window.part, box, new, added, written)
+    assert written.in_place
+    return Edit(source, target, frame.source.window.part, box, new, added, written.note)
 
 
 def new_samples(rng: np.random.Generator, plane: Pixels) -> Pixels:
@@ -146,6 +150,7 @@ def open_window(source: Path, part: int, box: Box) -> tuple[ExrFile, Window]:
 
 def assert_only_the_box_changed(edit: Edit, exact: bool = True) -> None:
     """Compare both files block by block and sample by sample; without `exact`, touched blocks are only near."""
+    assert edit.note == ""
     old, new = take_apart(edit.source), take_apart(edit.target)
     touched = old[edit.part].touched(edit.box.x0, edit.box.y0, edit.box.x1, edit.box.y1)
     for number, part in enumerate(old):
@@ -196,10 +201,22 @@ def assert_others_read_it(path: Path) -> None:
                 assert np.array_equal(pixels[..., index], channels[name].astype(np.float32), equal_nan=True), name
 
 
+def assert_a_tool_reads(command: str, paths: Sequence[Path]) -> None:
+    """Run another project's program on files; skips where it is not installed."""
+    tool, *options = command.split()
+    if shutil.which(tool) is None:
+        pytest.skip(f"{tool} is not installed")
+    result = subprocess.run([tool, *options, *map(str, paths)], capture_output=True, text=True, timeout=60)
+    assert result.returncode == 0, result.stderr
+    assert not any(word in (result.stdout + result.stderr).lower() for word in ("error", "invalid", "corrupt"))
+    assert all(str(path) in result.stdout for path in paths)
+
+
 def decoded(path: Path) -> list[dict[str, Pixels]]:
-    """The samples of every part as the OpenEXR module decodes them."""
+    """The samples of every part as the OpenEXR module decodes them; none of a deep one."""
     parts = OpenEXR.File(str(path), separate_channels=True).parts
-    return [{name: channel.pixels for name, channel in part.channels.items()} for part in parts]
+    flat = [{} if part.type() in (OpenEXR.deepscanline, OpenEXR.deeptile) else part.channels for part in parts]
+    return [{name: channel.pixels for name, channel in channels.items()} for channels in flat]
 
 
 def same_bits(first: Pixels, second: Pixels) -> bool:

@@ -5,15 +5,23 @@ So tests can say which bytes must be the same, and make files that no library wr
 
 import math
 import struct
+import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
 
 Header = dict[str, tuple[str, bytes]]
+# Samples of each channel, and its steps across and down.
+Sampled = dict[str, tuple[NDArray[Any], tuple[int, int]]]
 
 TILED, LONG_NAMES, DEEP, MULTI_PART = 0x200, 0x400, 0x800, 0x1000
 # Rows in a block of scanlines, by the number of the compression.
 LINES = {0: 1, 1: 1, 2: 1, 3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256, 10: 256, 11: 32, 12: 256, 13: 1}
+_KINDS = {np.dtype(np.uint32): 0, np.dtype(np.float16): 1, np.dtype(np.float32): 2}
 
 
 @dataclass(slots=True)
@@ -87,6 +95,10 @@ def take_apart(path: Path) -> list[Part]:
     return parts
 
 
+def headers_of(path: Path) -> list[Header]:
+    return [part.header for part in _parts(path.read_bytes())[0]]
+
+
 def put_together(
     path: Path, parts: Sequence[Part], order: Sequence[tuple[int, int]] | None = None, gap: Callable[[], int] = int
 ) -> None:
@@ -101,6 +113,59 @@ def put_together(
         data += (struct.pack("<i", number) if len(parts) > 1 else b"") + parts[number].blocks[index]
     struct.pack_into(f"<{count}Q", data, len(head), *(offsets[place] for place in places))
     path.write_bytes(data)
+
+
+def write_sampled(path: Path, channels: Sampled, compression: int, origin: tuple[int, int]) -> None:
+    """A file of scanlines, of compression 0, 2 or 3, whose channels may be subsampled: the OpenEXR module writes none.
+
+    The window begins at `origin`, a multiple of every step, and has the size of the first channel times its steps.
+    """
+    pixels, (across, down) = next(iter(channels.values()))
+    (x0, y0), height = origin, pixels.shape[0] * down
+    corners = ("box2i", struct.pack("<4i", x0, y0, x0 + pixels.shape[1] * across - 1, y0 + height - 1))
+    header: Header = {
+        "channels": ("chlist", _channel_list(channels)),
+        "compression": ("compression", bytes([compression])),
+        "dataWindow": corners,
+        "displayWindow": corners,
+        "lineOrder": ("lineOrder", b"\0"),
+        "pixelAspectRatio": ("float", struct.pack("<f", 1)),
+        "screenWindowCenter": ("v2f", bytes(8)),
+        "screenWindowWidth": ("float", struct.pack("<f", 1)),
+    }
+    blocks = []
+    for y in range(y0, y0 + height, LINES[compression]):
+        rows = _rows(channels, y0, range(y, min(y0 + height, y + LINES[compression])))
+        packed = rows if compression == 0 else _deflated(rows)
+        blocks.append(struct.pack("<ii", y, len(packed)) + packed)
+    put_together(path, [Part(header, blocks)])
+
+
+def _channel_list(channels: Sampled) -> bytes:
+    entries = (
+        name.encode() + b"\0" + struct.pack("<iB3xii", _KINDS[pixels.dtype], 0, *steps)
+        for name, (pixels, steps) in sorted(channels.items())
+    )
+    return b"".join(entries) + b"\0"
+
+
+def _rows(channels: Sampled, y0: int, rows: range) -> bytes:
+    """Some rows of a window that begins at `y0`: each has the channels with samples on it."""
+    return b"".join(
+        pixels[(y - y0) // down].tobytes()
+        for y in rows
+        for _, (pixels, (_, down)) in sorted(channels.items())
+        if y % down == 0
+    )
+
+
+def _deflated(rows: bytes) -> bytes:
+    """As "OpenEXR File Layout" has it: even bytes, odd bytes, each as its difference to the one before."""
+    data = np.frombuffer(rows, np.uint8)
+    split = np.concatenate([data[::2], data[1::2]])
+    split[1:] = split[1:] - split[:-1] + np.uint8(128)
+    packed = zlib.compress(split.tobytes())
+    return packed if len(packed) < len(rows) else rows
 
 
 def head_of(parts: Sequence[Part]) -> bytes:
