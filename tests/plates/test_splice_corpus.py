@@ -10,7 +10,14 @@ import pytest
 from engine.errors import PlateUnsupported
 from engine.geometry import Box
 from engine.plates import Plate
-from tests.plates.edited import assert_only_the_box_changed, assert_others_read_it, edit_frame
+from tests.plates.edited import (
+    COMPRESSIONS,
+    assert_only_the_box_changed,
+    assert_others_read_it,
+    channels_of,
+    edit_frame,
+    write_plate,
+)
 
 _ROOT = Path(__file__).resolve().parents[2]
 _EDIT_ALL = """
@@ -53,7 +60,7 @@ for name in sys.argv[2:]:
         outcome = "UNFINISHED " + outcome
     if time.monotonic() - started > 10:
         outcome = "SLOW " + outcome
-    sys.stderr.write(f"\\n@{Path(name).name} {outcome}")
+    sys.stderr.write(f"\\n@{Path(name).name} {outcome}\\n")
 lines = Path("/proc/self/status").read_text().splitlines()
 peak = next(int(line.split()[1]) >> 10 for line in lines if line.startswith("VmHWM"))
 sys.stderr.write(f"\\n@peak {peak}")
@@ -87,18 +94,54 @@ def test_damaged_files(corpus: Path, tmp_path: Path) -> None:
     for index, path in enumerate(sorted((corpus / "exr_damaged").iterdir())):
         links.append(tmp_path / f"damaged{index:03d}.v.exr")
         links[-1].symlink_to(path)
-    (tmp_path / "out").mkdir()
-    result = subprocess.run(
-        [sys.executable, "-X", "faulthandler", "-c", _EDIT_ALL, str(tmp_path / "out" / "a.exr"), *map(str, links)],
-        capture_output=True,
-        cwd=_ROOT,
-        timeout=120,
-    )
+    kinds = _outcomes(links, tmp_path)
+    assert len(kinds) > 50
+    # Blocks that nobody wants are not decoded: one file has damage only there.
+    assert set(kinds) <= {"whole", "as damaged as before", "frame-unreadable", "plate-unsupported"}
+
+
+def test_files_with_some_bytes_changed(tmp_path: Path, rng: np.random.Generator) -> None:
+    paths = []
+    # LJ2K is left out: what such bytes do to its decoder in OpenEXR 3.5.3 ends the process now and then.
+    for compression in sorted(COMPRESSIONS.keys() - {"lj2k"}):
+        tiles = (16, 9) if compression in ("no", "piz", "b44") else None
+        write_plate(tmp_path / "whole.exr", channels_of(rng, "mixed", (40, 20)), compression, (-3, 2), tiles)
+        whole = (tmp_path / "whole.exr").read_bytes()
+        for _ in range(40):
+            paths.append(tmp_path / f"changed{len(paths):04d}.v.exr")
+            paths[-1].write_bytes(_with_some_bytes_changed(whole, rng))
+    kinds = _outcomes(paths, tmp_path)
+    assert set(kinds) <= {"whole", "as damaged as before", "frame-unreadable", "plate-unsupported"}
+    assert min(kinds.count(kind) for kind in ("whole", "frame-unreadable")) > 20
+
+
+def _with_some_bytes_changed(whole: bytes, rng: np.random.Generator) -> bytes:
+    """Mostly in the header and the table, where most is to be damaged."""
+    data = bytearray(whole)
+    for _ in range(rng.integers(1, 4)):
+        place = int(rng.integers(4, min(len(data), 800 if rng.random() < 0.7 else len(data))))
+        match int(rng.integers(0, 4)):
+            case 0:
+                data[place] = int(rng.integers(0, 256))
+            case 1:
+                number = int(rng.choice([0, 1, -1, 2**31 - 1, -(2**31), 255, 65536]))
+                data[place : place + 4] = number.to_bytes(4, "little", signed=True)
+            case 2:
+                del data[place : place + int(rng.integers(1, 20))]
+            case 3:
+                data[place:place] = bytes(int(rng.integers(1, 20)))
+    return bytes(data)
+
+
+def _outcomes(paths: list[Path], folder: Path) -> list[str]:
+    """What became of each file; the process must end by itself and stay small."""
+    target = folder / "out" / "a.exr"
+    target.parent.mkdir()
+    command = [sys.executable, "-X", "faulthandler", "-c", _EDIT_ALL, str(target), *map(str, paths)]
+    result = subprocess.run(command, capture_output=True, cwd=_ROOT, timeout=120)
     text = result.stderr.decode("utf-8", "replace")
     assert result.returncode == 0, text[-3000:]
     outcomes = dict(line[1:].split(" ", 1) for line in text.splitlines() if line.startswith("@"))
     assert int(outcomes.pop("peak")) < 1000
-    assert len(outcomes) == len(links) > 50
-    kinds = {outcome.split(":")[0] for outcome in outcomes.values()}
-    # Blocks that nobody wants are not decoded: one file has damage only there.
-    assert kinds <= {"whole", "as damaged as before", "frame-unreadable", "plate-unsupported"}, outcomes
+    assert outcomes.keys() == {path.name for path in paths}
+    return [outcome.split(":")[0] for outcome in outcomes.values()]
