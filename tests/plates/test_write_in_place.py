@@ -14,6 +14,7 @@ import pytest
 from engine.errors import DiskFull, FrameUnreadable, OutputError, PlateUnsupported
 from engine.geometry import Box
 from engine.plates import Frame, Plate, bytefile, edit, exr, write_frame
+from engine.plates.proof import prove_edited, prove_layers
 from tests.plates.edited import assert_only_the_box_changed, channels_of, edit_frame, random_bits, write_plate
 from tests.plates.exr_blocks import put_together, take_apart
 
@@ -85,6 +86,36 @@ def test_a_plate_that_is_replaced_does_not_matter(source: Path, out: Path, rng: 
     source.write_bytes(before)
     blocks = take_apart(source)[0].blocks
     assert [old == new for old, new in zip(blocks, take_apart(out / "a.exr")[0].blocks, strict=True)].count(False) == 3
+
+
+@pytest.mark.parametrize("compression", ["no", "zip", "piz", "dwaa"])
+@pytest.mark.parametrize("wrong", ["picture", "alpha", "attribute", "layer", "cut"])
+def test_the_proof_finds_one_wrong_bit(source: Path, out: Path, compression: str, wrong: str) -> None:
+    write_plate(source, channels_of(np.random.default_rng(1), "half", (400, 301)), compression)
+    frame = _changed_frame(source)
+    frame.attributes["note"] = "right"
+    write_frame(frame, out / "a.exr")
+    assert frame.source is not None
+    file, window, origin = frame.source.file, frame.source.window, (0, 0)
+    written, layers = out / "a.exr", out / "a.layers.exr"
+    prove_edited(file, window, _BOX, frame.attributes, "auto", written, written)
+    prove_layers(frame, layers, 0, origin, layers)
+    match wrong:
+        case "picture" | "alpha":
+            window.planes["B" if wrong == "picture" else "A"].view(np.uint16)[7, 11] ^= 1
+        case "attribute":
+            frame.attributes["note"] = "wrong"
+        case "layer":
+            frame.added["matte.V"].view(np.uint16)[3, 4] ^= 1
+        case "cut":
+            for path in (written, layers):
+                path.write_bytes(path.read_bytes()[:-3])
+    if wrong in ("layer", "cut"):
+        with pytest.raises(OutputError, match="not read back" if wrong == "layer" else "not written whole"):
+            prove_layers(frame, layers, 0, origin, layers)
+    if wrong != "layer":
+        with pytest.raises(OutputError, match="not written whole" if wrong == "cut" else "not read back"):
+            prove_edited(file, window, _BOX, frame.attributes, "auto", written, written)
 
 
 @pytest.mark.parametrize("fails", ["write", "copy_range"])
