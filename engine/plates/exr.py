@@ -14,12 +14,14 @@ from engine.errors import PlateUnsupported
 from engine.events import shown
 from engine.geometry import Box
 from engine.plates.channels import NoPictureError, Picture, pick_picture
+from engine.plates.chunks import covering
 from engine.plates.color import PlateColor
 from engine.plates.excerpt import FOREIGN
 from engine.plates.frame import Frame, Header, Source
 from engine.plates.header import header_bytes
-from engine.plates.layout import PIXEL_BYTES, TILED, Attributes, ExrLayout, PartLayout, read_layout, unreadable
+from engine.plates.layout import TILED, Attributes, ExrLayout, PartLayout, read_layout, unreadable
 from engine.plates.naming import is_utf8
+from engine.plates.rows import packed_bytes
 from engine.plates.splice import ExrFile, is_plain
 
 # Of the whole data window, in the display window's coordinates, the box that is wanted.
@@ -79,7 +81,7 @@ def read_exr(
         wanted = Box(data_window.x0, data_window.y0, data_window.x0, data_window.y0)
     names = {*chosen.names, *([] if chosen.alpha is None else [chosen.alpha])}
     looks = picture_only or (reach is not None and is_plain(part))
-    _check_memory(path, part, wanted, names if looks else None)
+    _check_memory(path, part, wanted.moved(*origin), names if looks else None)
     window = file.read(chosen.part, wanted.moved(*origin), names if looks else None)
     full = {channel.name for channel in part.channels if channel.sampling == (1, 1)}
     return Frame(
@@ -164,8 +166,13 @@ def _windows(path: Path, part: PartLayout) -> tuple[Box, Box]:
 
 
 def _check_memory(path: Path, part: PartLayout, wanted: Box, names: set[str] | None) -> None:
-    pixel = sum(PIXEL_BYTES[one.pixel_type] for one in part.channels if names is None or one.name in names)
-    total = wanted.width * wanted.height * pixel
+    """`wanted` is in the file's coordinates. Blocks are read whole, and the library decodes all channels of them."""
+    named = [channel for channel in part.channels if names is None or channel.name in names]
+    total = packed_bytes(named, wanted)
+    if not is_plain(part):
+        held = covering(part, wanted)[1]
+        blocks = covering(part, Box(held.x0, held.y0, held.x1, held.y0 + 1))[1]
+        total = max(packed_bytes(named, held), packed_bytes(part.channels, blocks))
     if total > _MOST_BYTES:
         raise PlateUnsupported(
             f"{shown(path)} would take {total / 2**30:.0f} GiB of memory, or its header is damaged.",

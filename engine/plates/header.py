@@ -22,17 +22,20 @@ def header_bytes(headers: Sequence[Attributes], version: int) -> bytes:
 def attribute(value: object) -> tuple[str, bytes]:
     """Type and bytes of a value: text, a number, or a Box (half-open here, with its last pixel inside in the file).
 
-    Raises TypeError for anything else.
+    Raises TypeError for anything else, ValueError for a number that is too large.
     """
-    match value:
-        case str():
-            return "string", value.encode("utf-8")
-        case int():
-            return "int", struct.pack("<i", value)
-        case float():
-            return "float", struct.pack("<f", value)
-        case Box():
-            return "box2i", struct.pack("<4i", value.x0, value.y0, value.x1 - 1, value.y1 - 1)
+    try:
+        match value:
+            case str():
+                return "string", value.encode("utf-8")
+            case int():
+                return "int", struct.pack("<i", value)
+            case float():
+                return "float", struct.pack("<f", value)
+            case Box():
+                return "box2i", struct.pack("<4i", value.x0, value.y0, value.x1 - 1, value.y1 - 1)
+    except (struct.error, OverflowError) as error:
+        raise ValueError(f"an attribute cannot hold {value}") from error
     raise TypeError(f"an attribute cannot hold {type(value).__name__}")
 
 

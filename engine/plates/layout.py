@@ -20,6 +20,8 @@ PIXEL_BYTES = {0: 4, 1: 2, 2: 4}
 # Rows in a chunk by the number of the compression: none, rle, zips, zip, piz, pxr24, b44, b44a, dwaa, dwab, htj2k256,
 # htj2k32, lj2k, zstd.
 CHUNK_ROWS = {0: 1, 1: 1, 2: 1, 3: 16, 4: 32, 5: 16, 6: 32, 7: 32, 8: 32, 9: 256, 10: 256, 11: 32, 12: 256, 13: 1}
+# An attribute of another type is another attribute, whatever its name: readers go by their default instead.
+_KINDS = {"channels": "chlist", "compression": "compression", "dataWindow": "box2i", "tiles": "tiledesc"}
 _FIRST_READ, _LARGEST_HEADER = 1 << 16, 1 << 26
 
 Attributes = dict[str, tuple[str, bytes]]
@@ -192,7 +194,7 @@ def _part(path: Path, header: Attributes, version: int) -> PartLayout:
             raise PlateUnsupported(
                 f"The text of the attribute {name} in {shown(path)} is not UTF-8.", "Correct or remove that attribute."
             )
-    values = {name: value for name, (_, value) in header.items()}
+    values = {name: value for name, (kind, value) in header.items() if _KINDS.get(name, kind) == kind}
     try:
         x0, y0, x1, y1 = struct.unpack("<4i", values["dataWindow"])
         compression = values["compression"][0]
