@@ -222,17 +222,13 @@ class JobList(Reply, frozen=True, tag="job-list"):
 
 
 class State(Reply, frozen=True, tag="state"):
-    """The engine: how far it is warm (0 to 1), what it holds in memory (bytes), its device, and its jobs."""
+    """The engine: how long it runs (seconds), how far it is warm (0 to 1), its clients and its jobs."""
 
     engine: str
     pid: int
     seconds: float
     warm: float
-    memory: int
-    memory_limit: int
-    leased: int
     clients: int
-    device: str
     jobs: tuple[JobState, ...]
 
 

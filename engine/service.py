@@ -1,0 +1,165 @@
+"""What the resident engine does for its clients: each request of the protocol, answered."""
+
+import os
+import threading
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
+from datetime import date
+from pathlib import Path
+
+from engine import __version__
+from engine.errors import ConsentError, FaceplateError, IdentityError, OutputRefused
+from engine.events import Event, Progress, shown
+from engine.folders import is_folder
+from engine.jobs import JobQueue, failure_of
+from engine.models.catalogue import MODELS
+from engine.provenance.consent import check_consent, read_consent
+from engine.server import Answer, Engine
+from engine.swappers.references import find_pictures
+from engine.turns import Turns
+from engine.warm import warm
+from engine.wire.messages import (
+    VERSION,
+    AnyRequest,
+    Cancel,
+    Done,
+    Failure,
+    Follow,
+    Hello,
+    Identities,
+    Identity,
+    IdentityList,
+    JobList,
+    Jobs,
+    ModelList,
+    Models,
+    Shutdown,
+    Solve,
+    State,
+    Status,
+    Swap,
+    Welcome,
+)
+
+# Folders that are looked at for one list of identities.
+_MOST_FOLDERS = 1000
+
+
+class Service(Engine):
+    """The engine behind one server. `stop` is called when a client asks for the end."""
+
+    def __init__(self, stop: Callable[[], None], clients: Callable[[], int]) -> None:
+        self._stop, self._count = stop, clients
+        self._began = time.monotonic()
+        self._turns = Turns()
+        self._jobs = JobQueue(self._turns)
+        # What looks at folders, so that a slow disk holds up nobody's messages.
+        self._lookers = ThreadPoolExecutor(2, "look")
+        self._warm = 0.0
+        self._closing = threading.Event()
+        self._warmer = threading.Thread(target=self._make_warm, name="warm", daemon=True)
+
+    def begin(self) -> None:
+        """Compile and load in the background what jobs will need."""
+        self._warmer.start()
+
+    def close(self) -> None:
+        """Cancel every job, and wait until the frames in work are whole."""
+        self._closing.set()
+        self._jobs.close()
+        self._lookers.shutdown()
+
+    def vanished(self, client: bytes) -> None:
+        self._jobs.vanished(client)
+
+    def handle(self, client: bytes, request: AnyRequest, answer: Answer) -> None:
+        match request:
+            case Hello(version=version):
+                answer(_welcome(version))
+            case Solve() | Swap():
+                self._jobs.start(request, client, answer)
+            case Follow(job=job):
+                self._jobs.job(job).follow(answer)
+            case Cancel(job=job):
+                self._jobs.job(job).cancel()
+                answer(Done())
+            case Jobs():
+                answer(JobList(self._jobs.states()))
+            case Status():
+                answer(self._state())
+            case Models():
+                answer(ModelList(tuple(MODELS)))
+            case Identities(folder=folder):
+                self._lookers.submit(_answer_with, answer, lambda: IdentityList(_identities(folder)))
+            case Shutdown():
+                answer(Done())
+                self._stop()
+
+    def _state(self) -> State:
+        return State(
+            engine=__version__,
+            pid=os.getpid(),
+            seconds=time.monotonic() - self._began,
+            warm=self._warm,
+            clients=self._count(),
+            jobs=self._jobs.states(),
+        )
+
+    def _make_warm(self) -> None:
+        def report(event: Event) -> None:
+            if isinstance(event, Progress):
+                self._warm = event.done / event.total
+            # Whoever has a job goes first.
+            self._turns.pass_on()
+
+        try:
+            with self._turns.turn():
+                warm(report)
+        except FaceplateError:
+            # What is wrong with a model is the answer to the first job that needs it.
+            return
+
+
+def _welcome(version: int) -> Welcome | Failure:
+    if version != VERSION:
+        return Failure(
+            "protocol", f"This engine speaks protocol {VERSION}, the client {version}.", "Update the older of the two."
+        )
+    return Welcome(VERSION, __version__, os.getpid())
+
+
+def _answer_with(answer: Answer, make: Callable[[], IdentityList]) -> None:
+    try:
+        answer(make())
+    except FaceplateError as error:
+        answer(failure_of(error))
+
+
+def _identities(folder: str) -> tuple[Identity, ...]:
+    """The folders below `folder` that hold pictures, and what their consent says today. Raises OutputRefused."""
+    path = Path(folder)
+    if "\0" in folder or not is_folder(path):
+        raise OutputRefused(f"There is no folder {shown(folder)}.", "Check the path.")
+    try:
+        folders = sorted(child for child in path.iterdir() if child.is_dir())[:_MOST_FOLDERS]
+    except OSError as error:
+        raise OutputRefused(f"{shown(folder)} cannot be read: {error.strerror}.", "Check its permissions.") from error
+    return tuple(found for child in folders if (found := _identity(child)) is not None)
+
+
+def _identity(folder: Path) -> Identity | None:
+    try:
+        pictures = len(find_pictures(folder))
+    except IdentityError:
+        return None
+    try:
+        consent = read_consent(folder)
+    except ConsentError as error:
+        state = "missing" if not (folder / "consent.toml").exists() else "unreadable"
+        return Identity(shown(folder), "", pictures, state, shown(error.message))
+    try:
+        check_consent(folder, date.today())
+    except ConsentError as error:
+        return Identity(shown(folder), shown(consent.person), pictures, "expired", shown(error.message))
+    return Identity(shown(folder), shown(consent.person), pictures, "valid")

@@ -1,0 +1,232 @@
+"""The server against whatever may arrive at its socket: cases 11 to 14 of what the engine must survive."""
+
+import os
+import signal
+import socket
+import time
+
+import msgspec
+import pytest
+import zmq
+
+from engine.wire.client import Client
+from engine.wire.errors import EngineError, EngineGone, EngineRefused
+from engine.wire.messages import (
+    MOST_BYTES,
+    VERSION,
+    Cancel,
+    Done,
+    Failure,
+    Follow,
+    Hello,
+    Identities,
+    IdentityList,
+    JobList,
+    Jobs,
+    ModelList,
+    Models,
+    Shutdown,
+    State,
+    Status,
+    Swap,
+    Welcome,
+    decode_reply,
+    encode,
+    number_bytes,
+)
+from tests.wire.conftest import EngineProcess, Raw
+
+
+def lives(engine: EngineProcess) -> None:
+    """The engine answers a well-behaved client at once."""
+    assert engine.process.poll() is None
+    with engine.client() as client:
+        start = time.monotonic()
+        assert isinstance(client.ask(Status(), State), State)
+        assert time.monotonic() - start < 2
+
+
+def answers(dealer: zmq.Socket, seconds: float) -> list[list[bytes]]:
+    """What comes within some seconds, but for the signs of life."""
+    found, end = [], time.monotonic() + seconds
+    while (left := end - time.monotonic()) > 0:
+        if dealer.poll(round(left * 1000)):
+            parts = dealer.recv_multipart()
+            if len(parts) == 2:
+                found.append(parts)
+    return found
+
+
+def test_what_an_engine_says_of_itself(client: Client, engine: EngineProcess) -> None:
+    assert client.welcome.version == VERSION and client.welcome.pid == engine.process.pid
+    state = client.ask(Status(), State)
+    assert state.pid == engine.process.pid and state.clients >= 1 and state.jobs == ()
+    assert "centerface" in client.ask(Models(), ModelList).models
+    assert client.ask(Jobs(), JobList).jobs == ()
+
+
+def test_identities_and_their_consent(client: Client, tmp_path) -> None:
+    for name in ("ada", "ben", "empty"):
+        (tmp_path / name).mkdir()
+    for name in ("ada", "ben"):
+        (tmp_path / name / "a.png").write_bytes(b"x")
+    record = 'person = "Ada"\nscope = "tests"\ngranted_by = "Ada"\nuntil = 2001-01-01\n'
+    (tmp_path / "ada" / "consent.toml").write_text(record)
+    ada, ben = client.ask(Identities(str(tmp_path)), IdentityList).identities
+    assert (ada.person, ada.pictures, ada.consent) == ("Ada", 1, "expired")
+    assert (ben.person, ben.consent) == ("", "missing") and ben.message
+    with pytest.raises(EngineRefused, match="no folder"):
+        client.ask(Identities(str(tmp_path / "gone")), IdentityList)
+
+
+@pytest.mark.parametrize("request_", [Cancel(99), Follow(99)])
+def test_a_job_that_is_not_there(client: Client, request_) -> None:
+    with pytest.raises(EngineRefused) as raised:
+        client.ask(request_, Done)
+    assert raised.value.failure.code == "no-such-job"
+
+
+def test_a_recipe_that_makes_no_sense(client: Client) -> None:
+    with pytest.raises(EngineRefused, match=r"There is no setting `plate\.pth`"):
+        client.work(Swap({"plate": {"pth": "x"}}), lambda event: None)
+    assert client.ask(Jobs(), JobList).jobs == ()
+
+
+def test_another_protocol_is_told_so(engine: EngineProcess) -> None:
+    link = engine.link()
+    number = link.send(Hello(VERSION + 1, "test"))
+    replies = []
+    while not replies:
+        replies += link.poll(5)
+    ((of, reply),) = replies
+    assert of == number and isinstance(reply, Failure) and reply.code == "protocol" and not reply.retry
+    link.close()
+
+
+@pytest.mark.parametrize("keys", ["none", "wrong client", "wrong server"])
+def test_without_the_right_keys_nothing_is_answered(engine: EngineProcess, raw: Raw, keys: str) -> None:
+    stranger, other = zmq.curve_keypair(), zmq.curve_keypair()[0]
+    chosen = {
+        "none": (None, None, None),
+        "wrong client": (*stranger, engine.server_public),
+        "wrong server": (engine.client_public, engine.client_secret, other),
+    }[keys]
+    dealer = raw(engine, *chosen)
+    dealer.send_multipart([number_bytes(1), encode(Shutdown())])
+    assert not answers(dealer, 0.7)
+    lives(engine)
+
+
+def _known(engine: EngineProcess, raw: Raw) -> zmq.Socket:
+    return raw(engine, engine.client_public, engine.client_secret, engine.server_public)
+
+
+@pytest.mark.parametrize(
+    "parts",
+    [
+        [b""],
+        [b"", b""],
+        [number_bytes(1)],
+        [number_bytes(1), b""],
+        [number_bytes(1), b"\xc1"],
+        [b"short", encode(Status())],
+        [number_bytes(1), encode(Status()), b"more"],
+        [number_bytes(1), encode(Status())[:-1]],
+        [number_bytes(1), msgspec.msgpack.encode({"type": "nonsense"})],
+        [number_bytes(1), msgspec.msgpack.encode({"type": "cancel", "job": "one"})],
+        [number_bytes(1), b"\x91" * 100_000 + b"\x90"],
+        [number_bytes(1), b"\x81\xa4type" + b"\x91" * 100_000 + b"\x90"],
+        [number_bytes(1), b"\x82\xa4type\xa4swap\xa4shot" + b"\x81\xa1a" * 100_000 + b"\x90"],
+        [number_bytes(1), b"\x82\xa4type\xaaidentities\xa6folder\xa2\xff\xfe"],
+        [number_bytes(1)] + [b"x"] * 10_000,
+    ],
+    ids=range(15),
+)
+def test_what_is_no_request_is_told_so_and_harms_nobody(engine: EngineProcess, raw: Raw, parts: list[bytes]) -> None:
+    dealer = _known(engine, raw)
+    dealer.send_multipart(parts)
+    (answer,) = answers(dealer, 0.7)[:1] or [None]
+    assert answer is not None
+    reply = decode_reply(answer[1])
+    assert isinstance(reply, Failure) and reply.code == "malformed" and len(reply.message) < 500
+    lives(engine)
+
+
+def test_a_part_that_is_too_long_ends_the_connection(engine: EngineProcess, raw: Raw) -> None:
+    dealer = _known(engine, raw)
+    dealer.send_multipart([number_bytes(1), bytes(MOST_BYTES + 1)])
+    assert not answers(dealer, 0.7)
+    lives(engine)
+
+
+@pytest.mark.parametrize(
+    "data", [b"GET / HTTP/1.1\r\nHost: x\r\n\r\n", b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", b"\xff" * 5000]
+)
+def test_other_protocols_on_the_socket(engine: EngineProcess, data: bytes) -> None:
+    with socket.socket(socket.AF_UNIX) as plain:
+        plain.connect(engine.address.removeprefix("ipc://"))
+        plain.sendall(data)
+        lives(engine)
+
+
+def test_handshakes_that_are_never_finished(engine: EngineProcess) -> None:
+    path = engine.address.removeprefix("ipc://")
+    sockets = [socket.socket(socket.AF_UNIX) for _ in range(40)]
+    for plain in sockets:
+        plain.connect(path)
+    lives(engine)
+    for plain in sockets:
+        plain.close()
+    lives(engine)
+
+
+def test_two_clients_with_one_name(engine: EngineProcess, raw: Raw) -> None:
+    """The second is turned away, and the first is served on."""
+    first, second = _known(engine, raw), _known(engine, raw)
+    for dealer in (first, second):
+        dealer.disconnect(engine.address)
+        dealer.setsockopt(zmq.ROUTING_ID, b"twin")
+        dealer.connect(engine.address)
+        dealer.send_multipart([number_bytes(1), encode(Hello(VERSION, "twin"))])
+        time.sleep(0.3)
+    (answer,) = answers(first, 1)
+    assert isinstance(decode_reply(answer[1]), Welcome)
+    assert not answers(second, 0.7)
+    lives(engine)
+
+
+def test_a_client_that_does_not_read(engine: EngineProcess, raw: Raw) -> None:
+    dealer = _known(engine, raw)
+    before = _resident(engine)
+    dealer.setsockopt(zmq.RCVHWM, 1)
+    payload = encode(Models())
+    for number in range(100_000):
+        try:
+            dealer.send_multipart([number_bytes(number), payload], zmq.DONTWAIT)
+        except zmq.Again:
+            time.sleep(0.001)
+    lives(engine)
+    assert _resident(engine) - before < 100
+
+
+def _resident(engine: EngineProcess) -> float:
+    """MiB."""
+    with open(f"/proc/{engine.process.pid}/statm") as file:  # noqa: PTH123
+        return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+
+
+def test_an_engine_that_is_killed(own_engine: EngineProcess) -> None:
+    with own_engine.client() as client:
+        own_engine.process.send_signal(signal.SIGKILL)
+        start = time.monotonic()
+        with pytest.raises(EngineGone):
+            client.ask(Status(), State)
+        assert time.monotonic() - start < 2.5
+    with pytest.raises(EngineError):
+        own_engine.client()
+
+
+def test_an_engine_that_is_asked_to_end(own_engine: EngineProcess) -> None:
+    with own_engine.client() as client:
+        assert client.ask(Shutdown(), Done) == Done()
+    assert own_engine.process.wait(10) == 0
