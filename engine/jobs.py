@@ -16,6 +16,7 @@ import msgspec
 from engine import core, recipe
 from engine.errors import Cancelled, FaceplateError, UsageError
 from engine.events import Event, FrameDone, FrameFailed, FrameSkipped, Progress, Started, shown
+from engine.failure import failure_of
 from engine.shot import Shot
 from engine.turns import Turns
 from engine.wire.messages import Accepted, Ended, Failure, JobState, Reply, Reported, Solve, Swap
@@ -221,11 +222,6 @@ class JobQueue:
         over = [number for number, job in self._jobs.items() if job.over]
         for number in over[: max(0, len(over) - REMEMBERED)]:
             del self._jobs[number]
-
-
-def failure_of(error: FaceplateError) -> Failure:
-    """An error as the value that travels."""
-    return Failure(error.code, shown(error.message), shown(error.remedy), error.retry)
 
 
 def _plain(event: Event) -> dict[str, Any]:

@@ -17,7 +17,7 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 from engine.errors import FaceplateError
-from engine.jobs import failure_of
+from engine.failure import failure_of
 from engine.wire.messages import (
     MOST_BYTES,
     PARTS,

@@ -11,8 +11,9 @@ from pathlib import Path
 from engine import __version__
 from engine.errors import ConsentError, FaceplateError, IdentityError, OutputRefused
 from engine.events import Event, Progress, shown
+from engine.failure import failure_of
 from engine.folders import is_folder
-from engine.jobs import JobQueue, failure_of
+from engine.jobs import JobQueue
 from engine.models.catalogue import MODELS
 from engine.provenance.consent import check_consent, read_consent
 from engine.server import Answer, Engine

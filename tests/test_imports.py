@@ -41,6 +41,14 @@ def test_kernels_stand_on_arrays_alone():
     assert foreign("kernels") <= {"kernels", "numpy", "numba", "llvmlite", "cupy", "scipy"}
 
 
+def test_the_contract_with_hosts_stands_alone():
+    """Hosts carry `engine/wire` inside their own add-on, with pyzmq, msgspec and their own NumPy."""
+    assert foreign("engine/wire") <= {"engine", "msgspec", "numpy", "zmq"}
+    for path in (ROOT / "engine/wire").rglob("*.py"):
+        reached = {name for name in imports(path) if name.split(".")[0] in {"engine", "kernels"}}
+        assert all(name.startswith("engine.wire") for name in reached), f"{path}: {reached}"
+
+
 def test_host_addons_reach_the_engine_only_through_wire():
     for path in (ROOT / "host_addons").rglob("*.py"):
         reached = {name for name in imports(path) if name.split(".")[0] in {"engine", "kernels"}}
