@@ -1,0 +1,55 @@
+"""What can go wrong between a client and the engine: a code, a sentence, a remedy, and whether to try again."""
+
+from typing import ClassVar
+
+from engine.wire.messages import Failure
+
+
+class EngineError(Exception):
+    """Base of the tree; `code`, `message`, `remedy` and `retry` as in `Failure`."""
+
+    code: ClassVar[str] = "engine"
+    retry: ClassVar[bool] = True
+
+    def __init__(self, message: str, remedy: str = "") -> None:
+        super().__init__(message)
+        self.message = message
+        self.remedy = remedy
+
+    def __str__(self) -> str:
+        return f"{self.message} {self.remedy}".strip()
+
+
+class EngineMissing(EngineError):
+    """No engine runs, and none could be started."""
+
+    code = "engine-missing"
+
+
+class EngineGone(EngineError):
+    """The engine died, or was ended, while something was asked of it."""
+
+    code = "engine-gone"
+
+
+class EngineSilent(EngineError):
+    """The engine lives and does not answer in time."""
+
+    code = "engine-silent"
+
+
+class EngineIncompatible(EngineError):
+    """The engine speaks another protocol, or refuses this client's key."""
+
+    code = "engine-incompatible"
+    retry = False
+
+
+class EngineRefused(EngineError):
+    """The engine answered with a Failure, which is `failure`."""
+
+    code = "engine-refused"
+
+    def __init__(self, failure: Failure) -> None:
+        super().__init__(failure.message, failure.remedy)
+        self.failure = failure

@@ -1,0 +1,305 @@
+"""The protocol: a tagged union of structs each way, in MessagePack.
+
+A request travels as two frames, its number (8 bytes) and the struct. Every request is answered, under its number, by
+one reply or by several of which the last `ends`. Fields are added with defaults and never retyped; `VERSION` changes
+when an old client or engine would misunderstand a new one. Paths are as the engine's process sees them.
+"""
+
+import struct
+from typing import Any, ClassVar, Literal
+
+import msgspec
+
+VERSION = 1
+# A request or a reply is never longer; pixels do not travel here.
+MOST_BYTES = 4 << 20
+# A number, and the struct.
+PARTS = 2
+
+_NUMBER = struct.Struct("<Q")
+
+Pixel = Literal["float32", "float16", "uint8"]
+
+
+class Request(msgspec.Struct, frozen=True, tag_field="type"):
+    """Base of everything that a client asks."""
+
+
+class Hello(Request, frozen=True, tag="hello"):
+    """The first request: which protocol the client speaks, and what it calls itself. Answered by Welcome."""
+
+    version: int
+    client: str
+
+
+class Solve(Request, frozen=True, tag="solve"):
+    """Pass 1 of a shot, kept in the tracks file `tracks`. `shot` is a recipe as plain values.
+
+    Answered by Accepted, Reported for each event, and Ended. With `detach` the job goes on when the client goes away.
+    """
+
+    shot: dict[str, Any]
+    tracks: str
+    detach: bool = False
+
+
+class Swap(Request, frozen=True, tag="swap"):
+    """A whole shot: solved where it has no tracks yet, and rendered. `frames` narrows what is rendered.
+
+    Answered as Solve is.
+    """
+
+    shot: dict[str, Any]
+    frames: str = ""
+    redo: bool = False
+    detach: bool = False
+
+
+class Preview(Request, frozen=True, tag="preview"):
+    """One frame of a shot, into the lease `lease`: (height, width, 4) of its display window. Answered by Previewed.
+
+    `source` is the lease of a picture that takes the place of the plate's frame; empty reads the file. With `scrub`
+    an older preview of the same client that has not begun is dropped, and answered by a Failure `dropped`.
+    """
+
+    shot: dict[str, Any]
+    frame: int
+    lease: str
+    source: str = ""
+    scrub: bool = False
+
+
+class Lease(Request, frozen=True, tag="lease"):
+    """Shared memory for a picture (height, width, channels) of `pixel`, in a colour space. Answered by Leased."""
+
+    height: int
+    width: int
+    channels: int
+    pixel: Pixel
+    colorspace: str = ""
+
+
+class Submit(Request, frozen=True, tag="submit"):
+    """The picture in a lease is complete: the engine takes it, and later writes by the client have no effect on it.
+
+    Answered by Done.
+    """
+
+    lease: str
+
+
+class Release(Request, frozen=True, tag="release"):
+    """A lease is not needed any more. Answered by Done."""
+
+    lease: str
+
+
+class Cancel(Request, frozen=True, tag="cancel"):
+    """Stop a job within one frame; finished frames stay. Answered by Done."""
+
+    job: int
+
+
+class Jobs(Request, frozen=True, tag="jobs"):
+    """The jobs that wait, run, or have ended lately. Answered by JobList."""
+
+
+class Follow(Request, frozen=True, tag="follow"):
+    """The events of a job from now on. Answered by Accepted, Reported for each event, and Ended."""
+
+    job: int
+
+
+class Status(Request, frozen=True, tag="status"):
+    """How the engine is. Answered by State."""
+
+
+class Models(Request, frozen=True, tag="models"):
+    """The models that the engine has. Answered by ModelList."""
+
+
+class Identities(Request, frozen=True, tag="identities"):
+    """The identities in the folders below `folder`. Answered by IdentityList."""
+
+    folder: str
+
+
+class Shutdown(Request, frozen=True, tag="shutdown"):
+    """End the engine, once the frames in work are whole. Answered by Done."""
+
+
+class Reply(msgspec.Struct, frozen=True, tag_field="type"):
+    """Base of everything that the engine answers. The last reply to a request `ends` it."""
+
+    ends: ClassVar[bool] = True
+
+
+class Welcome(Reply, frozen=True, tag="welcome"):
+    """The engine's protocol, version and process, and what it can do beyond the protocol's first version."""
+
+    version: int
+    engine: str
+    pid: int
+    capabilities: tuple[str, ...] = ()
+
+
+class Done(Reply, frozen=True, tag="done"):
+    """What was asked is done."""
+
+
+class Failure(Reply, frozen=True, tag="failure"):
+    """What was asked is not done: a stable code, a sentence, what to do, and whether trying again may help."""
+
+    code: str
+    message: str
+    remedy: str = ""
+    retry: bool = False
+
+
+class Accepted(Reply, frozen=True, tag="accepted"):
+    """A job has a number."""
+
+    ends: ClassVar[bool] = False
+    job: int
+
+
+class Reported(Reply, frozen=True, tag="reported"):
+    """An event of a job, as `engine.events` has them, with its speed and what is left where that is known."""
+
+    ends: ClassVar[bool] = False
+    job: int
+    event: dict[str, Any]
+    frames_per_second: float = 0.0
+    seconds_left: float = -1.0
+
+
+class Ended(Reply, frozen=True, tag="ended"):
+    """A job is over; `failure` says why it could not be done, or that it was cancelled."""
+
+    job: int
+    failure: Failure | None = None
+
+
+class Previewed(Reply, frozen=True, tag="previewed"):
+    """The picture is in its lease: scene-linear, in the plate's primaries, premultiplied; rows from the top.
+
+    `height` and `width` of the display window; `faces` that were replaced; `milliseconds` that each stage took.
+    """
+
+    lease: str
+    frame: int
+    height: int
+    width: int
+    faces: int
+    milliseconds: dict[str, float]
+
+
+class Leased(Reply, frozen=True, tag="leased"):
+    """A lease: its number to ask with, and the segment and size that only this client may map."""
+
+    lease: str
+    segment: str
+    size: int
+
+
+class JobState(msgspec.Struct, frozen=True):
+    """A job: `state` is waiting, running, done, failed or cancelled; counts are of frames."""
+
+    job: int
+    kind: str
+    plate: str
+    output: str
+    state: str
+    stage: str = ""
+    done: int = 0
+    total: int = 0
+    frames_per_second: float = 0.0
+    seconds_left: float = -1.0
+
+
+class JobList(Reply, frozen=True, tag="job-list"):
+    jobs: tuple[JobState, ...]
+
+
+class State(Reply, frozen=True, tag="state"):
+    """The engine: how far it is warm (0 to 1), what it holds in memory (bytes), its device, and its jobs."""
+
+    engine: str
+    pid: int
+    seconds: float
+    warm: float
+    memory: int
+    memory_limit: int
+    leased: int
+    clients: int
+    device: str
+    jobs: tuple[JobState, ...]
+
+
+class ModelList(Reply, frozen=True, tag="model-list"):
+    models: tuple[str, ...]
+
+
+class Identity(msgspec.Struct, frozen=True):
+    """A folder of pictures of one person; `consent` is valid, missing, expired or unreadable, with a sentence."""
+
+    folder: str
+    person: str
+    pictures: int
+    consent: str
+    message: str = ""
+
+
+class IdentityList(Reply, frozen=True, tag="identity-list"):
+    identities: tuple[Identity, ...]
+
+
+AnyRequest = (
+    Hello | Solve | Swap | Preview | Lease | Submit | Release | Cancel | Jobs | Follow | Status | Models | Identities
+    | Shutdown
+)  # fmt: skip
+AnyReply = (
+    Welcome | Done | Failure | Accepted | Reported | Ended | Previewed | Leased | JobList | State | ModelList
+    | IdentityList
+)  # fmt: skip
+
+_encoder = msgspec.msgpack.Encoder()
+_requests = msgspec.msgpack.Decoder(AnyRequest)
+_replies = msgspec.msgpack.Decoder(AnyReply)
+
+
+class Malformed(Exception):
+    """Bytes that are no message; the text says what is wrong with them."""
+
+
+def encode(message: Request | Reply) -> bytes:
+    """A message as bytes. Text that is not UTF-8 must have been replaced."""
+    return _encoder.encode(message)
+
+
+def decode_request(data: bytes) -> AnyRequest:
+    """A request from bytes that anybody may have sent. Raises Malformed."""
+    try:
+        return _requests.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise Malformed(str(error).partition("\n")[0]) from error
+
+
+def decode_reply(data: bytes) -> AnyReply:
+    """A reply from bytes. Raises Malformed."""
+    try:
+        return _replies.decode(data)
+    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
+        raise Malformed(str(error).partition("\n")[0]) from error
+
+
+def number_bytes(number: int) -> bytes:
+    """A request's number as its first frame."""
+    return _NUMBER.pack(number)
+
+
+def number_of(data: bytes) -> int:
+    """The number in a first frame. Raises Malformed."""
+    if len(data) != _NUMBER.size:
+        raise Malformed("the number of the request is not of eight bytes")
+    return _NUMBER.unpack(data)[0]
