@@ -41,6 +41,13 @@ def test_kernels_stand_on_arrays_alone():
     assert foreign("kernels") <= {"kernels", "numpy", "numba", "llvmlite", "cupy", "scipy"}
 
 
+def test_what_hosts_carry_stands_on_messages_and_sockets_alone():
+    assert foreign("engine/wire") <= {"engine", "msgspec", "zmq"}
+    for path in (ROOT / "engine" / "wire").rglob("*.py"):
+        reached = {name for name in imports(path) if name.split(".")[0] == "engine"}
+        assert all(name == "engine.wire" or name.startswith("engine.wire.") for name in reached), f"{path}: {reached}"
+
+
 def test_host_addons_reach_the_engine_only_through_wire():
     for path in (ROOT / "host_addons").rglob("*.py"):
         reached = {name for name in imports(path) if name.split(".")[0] in {"engine", "kernels"}}
