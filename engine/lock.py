@@ -66,7 +66,7 @@ def holder(folder: Path) -> int | None:
 def _taken_within(descriptor: int, seconds: float, alone: bool) -> bool:
     end = time.monotonic() + seconds
     while not _take(descriptor, alone):
-        if time.monotonic() > end:
+        if time.monotonic() > end or (alone and not _is_only_looked_at(descriptor)):
             return False
         time.sleep(_PAUSE)
     return True
@@ -104,6 +104,10 @@ if sys.platform == "win32":
             return False
         return True
 
+    def _is_only_looked_at(descriptor: int) -> bool:
+        # There is no telling, so it is tried again.
+        return True
+
     def _let_go(descriptor: int) -> None:
         os.lseek(descriptor, _FAR, os.SEEK_SET)
         msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
@@ -121,6 +125,12 @@ else:
                 f"The engine's folder cannot hold a lock: {error.strerror}.", "Name a local one in FACEPLATE_RUNTIME."
             ) from error
         return True
+
+    def _is_only_looked_at(descriptor: int) -> bool:
+        shared = _take(descriptor, alone=False)
+        if shared:
+            _let_go(descriptor)
+        return shared
 
     def _let_go(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_UN)

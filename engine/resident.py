@@ -28,6 +28,7 @@ from engine.wire.place import Connection, left_behind, read_connection, runtime_
 
 _RUN = (sys.executable, "-m", "engine.cli", "engine", "run", "--quiet")
 _PAUSE = 0.05
+_SECOND_ENDS = 5.0
 # In a session of its own it outlives the terminal or the host that started it; on Windows it has no console.
 _NO_WINDOW = subprocess.CREATE_NO_WINDOW | subprocess.CREATE_NEW_PROCESS_GROUP if sys.platform == "win32" else 0
 
@@ -97,7 +98,7 @@ def start(patience: float = 20.0) -> tuple[Standing, bool]:
     while time.monotonic() < end:
         found = standing()
         if found.ready:
-            return found, process is not None and process.pid == found.pid
+            return found, process is not None and _came_first(process, found.pid)
         if not found.pid and (process is None or process.poll() is not None):
             raise EngineMissing(f"The engine ended as it began.{_last_words()}", f"Its log is {shown(log_file())}.")
         time.sleep(_PAUSE)
@@ -198,6 +199,17 @@ def _detached() -> "subprocess.Popen[bytes]":
         raise EngineMissing(f"The engine cannot be started: {error.strerror}.") from error
     finally:
         os.close(output)
+
+
+def _came_first(process: "subprocess.Popen[bytes]", pid: int) -> bool:
+    """Whether the process is the engine; one that came second ends at once, and before the caller goes on."""
+    try:
+        if process.pid != pid:
+            process.wait(_SECOND_ENDS)
+        return process.pid == pid
+    except subprocess.TimeoutExpired:
+        # On Windows the Python of a virtual environment runs the real one, which has another number, and waits for it.
+        return True
 
 
 def _output_file() -> Path:

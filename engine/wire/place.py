@@ -180,14 +180,13 @@ def _private(folder: Path) -> Path:
         folder.parent.mkdir(parents=True, exist_ok=True)
         with contextlib.suppress(FileExistsError):
             folder.mkdir(mode=0o700)
-        if folder.is_symlink():
-            raise PlaceUnsafe(f"The folder {folder} is a link.", _ANOTHER)
         if sys.platform == "win32":
             # A user's own LOCALAPPDATA is closed to others by its access list, which folders in it inherit.
             return folder
         descriptor = os.open(folder, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW)
     except OSError as error:
-        raise PlaceUnsafe(f"The folder {folder} cannot be used: {error.strerror}.", _ANOTHER) from error
+        reason = "it is a link" if folder.is_symlink() else error.strerror
+        raise PlaceUnsafe(f"The folder {folder} cannot be used: {reason}.", _ANOTHER) from error
     try:
         _close_to_others(folder, descriptor)
     except OSError as error:

@@ -129,18 +129,24 @@ def test_it_outlives_who_started_it_and_holds_no_folder(faceplate: Command, plac
     pid = holder(place)
     assert pid is not None and os.getsid(pid) == pid
     if sys.platform == "linux":
-        assert tmp_path not in Path(f"/proc/{pid}/cwd").readlink().parents
+        assert Path(f"/proc/{pid}/cwd").readlink() == Path(__file__).parents[2]
         assert Path(f"/proc/{pid}/fd/0").readlink() == Path("/dev/null")
         assert Path(f"/proc/{pid}/fd/1").readlink() == tmp_path / "logs" / "engine.out"
 
 
-def test_of_several_that_start_at_once_one_engine_comes(place: Path, environment: dict[str, str], tmp_path: Path):
+def test_of_several_that_start_at_once_one_engine_comes(
+    faceplate: Command, place: Path, environment: dict[str, str], tmp_path: Path
+):
     command = [sys.executable, "-m", "engine.cli", "engine", "start", "--json"]
     starters = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(4)]
     answers = [json.loads(starter.communicate(timeout=60)[0]) for starter in starters]
     assert [starter.returncode for starter in starters] == [0] * 4
     assert {answer["pid"] for answer in answers} == {holder(place)}
     assert log(tmp_path).count(" begins, ") == 1
+    # Those that came second are gone, and do not take over when the first ends.
+    faceplate("engine", "stop")
+    time.sleep(1)
+    assert holder(place) is None
 
 
 def test_after_a_kill_the_next_one_clears_up_and_works(faceplate: Command, place: Path):

@@ -84,11 +84,11 @@ def test_a_folder_that_cannot_be_closed_is_refused(folder: Path, monkeypatch: py
 def test_a_link_is_refused_even_to_an_own_folder(folder: Path, tmp_path: Path):
     (tmp_path / "real").mkdir(mode=0o700)
     folder.symlink_to(tmp_path / "real")
-    with pytest.raises(PlaceUnsafe, match="is a link"):
+    with pytest.raises(PlaceUnsafe, match="it is a link"):
         runtime_folder()
     folder.unlink()
     folder.symlink_to(tmp_path / "nowhere")
-    with pytest.raises(PlaceUnsafe, match="is a link"):
+    with pytest.raises(PlaceUnsafe, match="it is a link"):
         runtime_folder()
 
 
@@ -166,7 +166,7 @@ def test_a_path_that_no_socket_can_have_gets_another_private_one(tmp_path: Path,
 
 
 def test_the_longest_path_that_a_socket_can_have_is_taken(tmp_path: Path):
-    room = place._LONGEST_PATH - len(os.fsencode(tmp_path)) - len("//engine.sock")
+    room = (103 if sys.platform == "darwin" else 107) - len(os.fsencode(tmp_path)) - len("//engine.sock")
     folder = tmp_path / ("f" * room)
     folder.mkdir(mode=0o700)
     with socket.socket(socket.AF_UNIX) as listening:
