@@ -9,7 +9,9 @@ import sys
 import typer
 
 from engine import __version__
+from engine.cli import engine as engine_commands
 from engine.cli.demo import demo
+from engine.cli.doctor import doctor
 from engine.cli.identity import init
 from engine.cli.info import info
 from engine.cli.render import render
@@ -17,7 +19,6 @@ from engine.cli.settings import settings
 from engine.cli.solve import solve
 from engine.cli.swap import swap
 from engine.cli.verify import verify
-from engine.cli.warm import warm
 
 app = typer.Typer(
     help="Replace a face in film footage, on scene-linear EXR frames.",
@@ -28,12 +29,18 @@ app = typer.Typer(
 )
 identity = typer.Typer(help="The people whose faces are used.", no_args_is_help=True, rich_markup_mode=None)
 engine = typer.Typer(help="The engine behind the commands.", no_args_is_help=True, rich_markup_mode=None)
-for command in (swap, solve, render, verify, info, demo, settings):
+for command in (swap, solve, render, verify, info, demo, doctor, settings):
     app.command()(command)
 identity.command()(init)
 app.add_typer(identity, name="identity")
-engine.command()(warm)
-engine.callback()(lambda: None)
+for command in (
+    engine_commands.start,
+    engine_commands.stop,
+    engine_commands.status,
+    engine_commands.run,
+    engine_commands.warm,
+):
+    engine.command()(command)
 app.add_typer(engine, name="engine")
 
 

@@ -5,8 +5,11 @@ This is the one place that calls onnxruntime, so its exceptions are mapped here 
 
 import functools
 import importlib
+import json
 import os
+import tempfile
 import threading
+from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
@@ -94,8 +97,33 @@ def open_file(path: Path, spec: ModelSpec, sha256: str | None = None) -> Model:
     SHA-256, is no model, or has other inputs or outputs than `spec`.
     """
     content = read_checked(path, sha256)
-    runtime = _runtime()
-    options = runtime.SessionOptions()
+    session = _opened(path.name, content, _options())
+    _check_tensors(path.name, "input", spec.inputs, session.get_inputs())
+    _check_tensors(path.name, "output", spec.outputs, session.get_outputs())
+    return Model(spec, session)
+
+
+def ran_by(name: str) -> dict[str, int]:
+    """Run a bundled network once, on zeros: how many of its operators each of onnxruntime's providers ran.
+
+    A session lists the providers that it may use; only its profile says which of them did the work. Raises ModelError.
+    """
+    spec = MODELS[name]
+    content = read_checked(FOLDER / spec.file, spec.sha256)
+    shapes = {tensor.name: [1 if isinstance(side, str) else side for side in tensor.shape] for tensor in spec.inputs}
+    with tempfile.TemporaryDirectory(prefix="faceplate-") as folder:
+        options = _options()
+        options.enable_profiling = True
+        options.profile_file_prefix = str(Path(folder) / "profile")
+        session = _opened(spec.file, content, options)
+        with _mapped(spec.file):
+            session.run(None, {tensor: np.zeros(shape, np.float32) for tensor, shape in shapes.items()})
+            events = json.loads(Path(session.end_profiling()).read_bytes())
+    return dict(Counter(event["args"]["provider"] for event in events if event.get("args", {}).get("provider")))
+
+
+def _options() -> Any:
+    options = _runtime().SessionOptions()
     options.log_severity_level = _FATAL_ONLY
     options.intra_op_num_threads = THREADS
     options.inter_op_num_threads = 1
@@ -104,11 +132,13 @@ def open_file(path: Path, spec: ModelSpec, sha256: str | None = None) -> Model:
     options.add_session_config_entry("session.intra_op.allow_spinning", "0")
     # No folder at all, so that weights in other files are an error.
     options.add_session_config_entry("session.model_external_initializers_file_folder_path", os.devnull)
-    with _mapped(path.name):
-        session = runtime.InferenceSession(content, options, providers=_providers(runtime.get_available_providers()))
-    _check_tensors(path.name, "input", spec.inputs, session.get_inputs())
-    _check_tensors(path.name, "output", spec.outputs, session.get_outputs())
-    return Model(spec, session)
+    return options
+
+
+def _opened(name: str, content: bytes, options: Any) -> Any:
+    runtime = _runtime()
+    with _mapped(name):
+        return runtime.InferenceSession(content, options, providers=_providers(runtime.get_available_providers()))
 
 
 def _providers(available: Sequence[str]) -> list[Any]:

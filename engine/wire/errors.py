@@ -53,3 +53,23 @@ class EngineRefused(EngineError):
     def __init__(self, failure: Failure) -> None:
         super().__init__(failure.message, failure.remedy)
         self.failure = failure
+
+
+class EngineRuns(EngineError):
+    """Another process is this user's engine already: `pid`."""
+
+    code = "engine-runs"
+    retry = False
+
+    def __init__(self, pid: int) -> None:
+        super().__init__(
+            f"An engine runs already, as process {pid}.", "Use that one, or end it: faceplate engine stop."
+        )
+        self.pid = pid
+
+
+class PlaceUnsafe(EngineError):
+    """The engine's folder, or a file in it, could be somebody else's doing."""
+
+    code = "place-unsafe"
+    retry = False

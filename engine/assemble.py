@@ -1,0 +1,47 @@
+"""Puts the resident engine together: keys made for this start, the service, the server, and how clients find it."""
+
+import os
+import time
+from pathlib import Path
+
+import zmq
+
+from engine import __version__
+from engine.server import Keys, Server
+from engine.service import Service
+from engine.wire.messages import VERSION
+from engine.wire.place import Connection, address, write_connection
+
+
+class Assembly:
+    """The engine of one folder: `run` until `stop`."""
+
+    def __init__(self, place: Path) -> None:
+        """Listen, and tell clients how to connect. Raises zmq.ZMQError, PlaceUnsafe and OSError."""
+        server_public, server_secret = zmq.curve_keypair()
+        client_public, client_secret = zmq.curve_keypair()
+        self._service = Service(self.stop, lambda: self._server.clients)
+        self._server = Server(self._service, address(place), Keys(server_public, server_secret, client_public))
+        connection = Connection(
+            address=self._server.address,
+            server_key=server_public.decode(),
+            client_public=client_public.decode(),
+            client_secret=client_secret.decode(),
+            protocol=VERSION,
+            engine=__version__,
+            pid=os.getpid(),
+            started=time.time(),
+        )
+        write_connection(place, connection)
+
+    def run(self) -> None:
+        """Serve, and get warm in the background; in the end, wait until the frames in work are whole."""
+        self._service.begin()
+        try:
+            self._server.run()
+        finally:
+            self._service.close()
+
+    def stop(self) -> None:
+        """End `run`. From any thread, and from a signal handler."""
+        self._server.stop()

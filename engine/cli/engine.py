@@ -1,0 +1,90 @@
+"""`faceplate engine`: the process that keeps models and kernels ready for the hosts, and what is done to it."""
+
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+from engine.cli.display import json_line, line
+from engine.cli.options import Json
+from engine.cli.session import session
+
+if TYPE_CHECKING:
+    from engine.resident import Server, Standing
+
+
+def start(json: Json = False) -> None:
+    """Start the engine in the background, and wait until it is ready. Does nothing when one runs already."""
+    with session(json, patient=False):
+        from engine.resident import start as start_engine
+
+        standing, begun = start_engine()
+        _show(standing, f"An engine runs{'' if begun else ' already'}, as process {standing.pid}.", json)
+
+
+def run(quiet: Annotated[bool, typer.Option("--quiet", help="Show nothing; the log has it.")] = False) -> None:
+    """Be the engine, in the foreground, until Ctrl-C: once for when the frames in work are whole, twice for at once."""
+    with session(patient=False):
+        from engine.resident import serve
+
+        serve(_server, echo=not quiet)
+
+
+def stop(json: Json = False) -> None:
+    """End the engine once the frames in work are whole; asked a second time meanwhile, it ends at once."""
+    with session(json, patient=False):
+        from engine.resident import standing
+        from engine.resident import stop as stop_engine
+
+        pid = stop_engine()
+        _show(standing(), f"The engine, process {pid}, has ended." if pid else "No engine runs.", json)
+
+
+def status(json: Json = False) -> None:
+    """Say whether the engine runs, and where."""
+    with session(json, patient=False):
+        from engine.resident import standing
+
+        found = standing()
+        _show(found, _sentence(found), json)
+        if not json:
+            line(f"Its folder is {found.place}, its log {found.log}.")
+
+
+def warm(json: Json = False) -> None:
+    """Compile the kernels and check the networks now, so that the first job does not have to wait for it.
+
+    It takes a minute or two once, and a second when it has been done already.
+    """
+    with session(json, patient=False) as current:
+        from engine.warm import warm as make_ready
+
+        make_ready(current.report)
+
+
+def _server(place: Path) -> "Server":
+    # Only now, with the lock held: it loads everything, and the second of two engines would do that for nothing.
+    from engine.assemble import Assembly
+
+    return Assembly(place)
+
+
+def _show(standing: "Standing", text: str, json: bool) -> None:
+    if json:
+        import msgspec
+
+        json_line(msgspec.json.encode(standing))
+    else:
+        line(text)
+
+
+def _sentence(found: "Standing") -> str:
+    if found.ready:
+        since = datetime.fromtimestamp(found.started).strftime("%Y-%m-%d %H:%M:%S")
+        return f"An engine runs, as process {found.pid}: faceplate {found.engine}, since {since}."
+    if found.pid:
+        return f"An engine begins, as process {found.pid}; it is not ready yet."
+    if found.stale:
+        return "No engine runs. One that died has left files, which the next one clears away."
+    return "No engine runs."
