@@ -1,6 +1,7 @@
 """Puts the resident engine together: keys made for this start, the service, the server, and how clients find it."""
 
 import os
+import sys
 import time
 from pathlib import Path
 
@@ -11,6 +12,9 @@ from engine.server import Keys, Server
 from engine.service import Service
 from engine.wire.messages import VERSION
 from engine.wire.place import Connection, address, write_connection
+
+# Seconds that a thread may keep the interpreter while others want it.
+_SWITCH = 0.0003
 
 
 class Assembly:
@@ -36,6 +40,8 @@ class Assembly:
 
     def run(self) -> None:
         """Serve, and get warm in the background; in the end, wait until the frames in work are whole."""
+        # A message waits for no kernel to be compiled.
+        sys.setswitchinterval(_SWITCH)
         self._service.begin()
         try:
             self._server.run()

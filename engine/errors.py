@@ -26,6 +26,17 @@ class FaceplateError(Exception):
         return f"{self.message} {self.remedy}".strip()
 
 
+def error_of_code(code: str, message: str, remedy: str) -> FaceplateError:
+    """The error that another process had, from its code; of the base's kind where the code is not known here."""
+    waiting: list[type[FaceplateError]] = [FaceplateError]
+    while waiting:
+        kind = waiting.pop()
+        if kind.code == code:
+            return kind(message, remedy)
+        waiting += kind.__subclasses__()
+    return FaceplateError(message, remedy)
+
+
 class UsageError(FaceplateError):
     """The command or the recipe asks for something that does not make sense; exit status 2."""
 

@@ -6,6 +6,7 @@ one line of JSON that `faceplate --json` prints and a host reads.
 
 import os
 from collections.abc import Callable
+from typing import Any
 
 import msgspec
 
@@ -90,12 +91,19 @@ class Error(Event, frozen=True, tag="error"):
     retry: bool
 
 
+_AnyEvent = Started | Progress | Notice | FrameDone | FrameSkipped | FrameFailed | Finished | Error
+
 Report = Callable[[Event], None]
 
 
 def shown(text: str | os.PathLike[str]) -> str:
     """A path or a message as valid Unicode; bytes that are not UTF-8 are shown as \\xNN."""
     return os.fsencode(os.fspath(text)).decode("utf-8", "backslashreplace")
+
+
+def decode_event(plain: dict[str, Any]) -> Event:
+    """An event from plain values, as another process had it. Raises msgspec.ValidationError."""
+    return msgspec.convert(plain, _AnyEvent)
 
 
 def encode(event: Event) -> bytes:

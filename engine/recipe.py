@@ -53,7 +53,7 @@ def load(path: Path) -> Shot:
     except toml_file.TomlError as error:
         raise RecipeError(f"The recipe {shown(path)} {error}.") from error
     folder = path.absolute().parent
-    return _with_paths(parse(plain), lambda text: os.fspath(folder / text))
+    return with_paths(parse(plain), lambda text: os.fspath(folder / text))
 
 
 def save(shot: Shot, path: Path) -> None:
@@ -72,7 +72,7 @@ def save(shot: Shot, path: Path) -> None:
         return os.fspath(absolute.relative_to(folder) if absolute.is_relative_to(folder) else absolute)
 
     try:
-        toml_file.write(path, dumps(_with_paths(shot, from_folder)))
+        toml_file.write(path, dumps(with_paths(shot, from_folder)))
     except UnicodeEncodeError as error:
         raise RecipeError(
             "A recipe cannot hold a path that is not UTF-8.", "Rename the folder, or reach it through a link."
@@ -255,7 +255,7 @@ def _unknown(name: str) -> RecipeError:
     return RecipeError(f"There is no setting `{shown(name)}`.", hint)
 
 
-def _with_paths(shot: Shot, change: Callable[[str], str]) -> Shot:
+def with_paths(shot: Shot, change: Callable[[str], str]) -> Shot:
     """The recipe with every path in it changed; an empty one stays empty."""
 
     def changed(text: str) -> str:

@@ -127,7 +127,7 @@ def _welcome(version: int) -> Welcome | Failure:
         return Failure(
             "protocol", f"This engine speaks protocol {VERSION}, the client {version}.", "Update the older of the two."
         )
-    return Welcome(VERSION, __version__, os.getpid())
+    return Welcome(VERSION, __version__, os.getpid(), color_config=shown(os.environ.get("OCIO", "")))
 
 
 def _answer_with(answer: Answer, make: Callable[[], IdentityList]) -> None:

@@ -14,6 +14,7 @@ from engine.cli.demo import demo
 from engine.cli.doctor import doctor
 from engine.cli.identity import init
 from engine.cli.info import info
+from engine.cli.jobs import jobs
 from engine.cli.render import render
 from engine.cli.settings import settings
 from engine.cli.solve import solve
@@ -29,7 +30,7 @@ app = typer.Typer(
 )
 identity = typer.Typer(help="The people whose faces are used.", no_args_is_help=True, rich_markup_mode=None)
 engine = typer.Typer(help="The engine behind the commands.", no_args_is_help=True, rich_markup_mode=None)
-for command in (swap, solve, render, verify, info, demo, doctor, settings):
+for command in (swap, solve, render, verify, info, jobs, demo, doctor, settings):
     app.command()(command)
 identity.command()(init)
 app.add_typer(identity, name="identity")

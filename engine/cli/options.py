@@ -28,6 +28,7 @@ TracksFile = Annotated[
     Path | None,
     typer.Option("--tracks", metavar="FILE", help="Tracks of the shot; solved and kept there if it does not exist."),
 ]
+Local = Annotated[bool, typer.Option("--local", help="Do it in this process, even where an engine runs.")]
 Redo = Annotated[bool, typer.Option("--redo", help="Render frames again that are done already.")]
 Json = Annotated[bool, typer.Option("--json", help="One event a line, as JSON, on standard output.")]
 

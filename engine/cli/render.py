@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import Json, Redo, RenderFrames, Settings, TracksFile, assignments
+from engine.cli.options import Json, Local, Redo, RenderFrames, Settings, TracksFile, assignments
+from engine.cli.remote import run_swap
 from engine.cli.session import exit_status, session
 
 
@@ -15,6 +16,7 @@ def render(
     settings: Settings = None,
     tracks: TracksFile = None,
     redo: Redo = False,
+    local: Local = False,
     json: Json = False,
 ) -> None:
     """Render frames from a recipe. The shot is solved first when it has no tracks yet."""
@@ -22,7 +24,5 @@ def render(
         from engine import recipe
 
         shot = recipe.with_settings(recipe.load(shot_file), assignments(settings, tracks=tracks))
-        from engine import core
-
-        finished = core.run(shot, current.report, cancelled=current.cancelled, redo=redo, frames=frames)
-    exit_status(finished)
+        run_swap(current, shot, frames, redo, local)
+    exit_status(current)

@@ -20,15 +20,21 @@ FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
 
 class Session:
-    """One run of a command: `report` shows an event, `cancelled` is true once the person asked to stop."""
+    """One run of a command: `report` shows an event, `cancelled` is true once the person asked to stop.
+
+    `failed` is the number of frames that the job, once finished, could not do.
+    """
 
     def __init__(self, display: Display, patient: bool) -> None:
         self.display = display
         self._patient = patient
         self._stopping = False
+        self.failed = 0
 
     def report(self, event: Event) -> None:
         """Show an event. Raises `OSError` when standard output takes no more."""
+        if isinstance(event, Finished):
+            self.failed = event.failed
         self.display.show(event)
 
     def cancelled(self) -> bool:
@@ -66,9 +72,9 @@ def session(json: bool = False, patient: bool = True) -> Iterator[Session]:
             signal.signal(number, handler)
 
 
-def exit_status(finished: Finished) -> None:
-    """End the command with status 1 when a frame failed."""
-    if finished.failed:
+def exit_status(current: Session) -> None:
+    """End the command with status 1 when a frame of its job failed."""
+    if current.failed:
         raise typer.Exit(FAILED)
 
 

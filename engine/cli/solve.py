@@ -5,7 +5,8 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import Colorspace, DetectSize, Json, PlateArgument, Settings, assignments
+from engine.cli.options import Colorspace, DetectSize, Json, Local, PlateArgument, Settings, assignments
+from engine.cli.remote import run_solve
 from engine.cli.session import session
 
 
@@ -16,6 +17,7 @@ def solve(
     colorspace: Colorspace = "",
     settings: Settings = None,
     detect_size: DetectSize = None,
+    local: Local = False,
     json: Json = False,
 ) -> None:
     """Find and follow the faces in PLATE, and keep their tracks in a file."""
@@ -25,6 +27,4 @@ def solve(
 
         shot = Shot(plate=Plate(path=plate, frames=frames, colorspace=colorspace))
         shot = recipe.with_settings(shot, assignments(settings, solve__detect_size=detect_size))
-        from engine import core
-
-        core.solve_shot(shot, output, current.report, cancelled=current.cancelled)
+        run_solve(current, shot, output, local)

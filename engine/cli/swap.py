@@ -9,6 +9,7 @@ from engine.cli.options import (
     Colorspace,
     DetectSize,
     Json,
+    Local,
     PlateArgument,
     Redo,
     RenderFrames,
@@ -16,6 +17,7 @@ from engine.cli.options import (
     TracksFile,
     assignments,
 )
+from engine.cli.remote import run_swap
 from engine.cli.session import exit_status, session
 
 
@@ -34,6 +36,7 @@ def swap(
         Path | None, typer.Option("--save-shot", metavar="SHOT.toml", help="Write the recipe.")
     ] = None,
     redo: Redo = False,
+    local: Local = False,
     json: Json = False,
 ) -> None:
     """Replace a face in PLATE by that of IDENTITY and write OpenEXR frames to OUT.
@@ -54,7 +57,5 @@ def swap(
         shot = recipe.with_settings(shot, options)
         if save_shot is not None:
             recipe.save(shot, save_shot)
-        from engine import core
-
-        finished = core.run(shot, current.report, cancelled=current.cancelled, redo=redo, frames=frames)
-    exit_status(finished)
+        run_swap(current, shot, frames, redo, local)
+    exit_status(current)

@@ -135,12 +135,13 @@ class Reply(msgspec.Struct, frozen=True, tag_field="type"):
 
 
 class Welcome(Reply, frozen=True, tag="welcome"):
-    """The engine's protocol, version and process, and what it can do beyond the protocol's first version."""
+    """The engine's protocol, version and process, what it can do beyond the protocol's first version, and its OCIO."""
 
     version: int
     engine: str
     pid: int
     capabilities: tuple[str, ...] = ()
+    color_config: str = ""
 
 
 class Done(Reply, frozen=True, tag="done"):

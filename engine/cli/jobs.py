@@ -1,0 +1,42 @@
+"""`faceplate jobs`: the jobs of the resident engine."""
+
+from typing import Annotated
+
+import typer
+
+from engine.cli.display import json_line, line
+from engine.cli.options import Json
+from engine.cli.remote import follow as follow_job
+from engine.cli.session import session
+
+
+def jobs(
+    follow: Annotated[int | None, typer.Option("--follow", metavar="JOB", help="Show the events of a job.")] = None,
+    cancel: Annotated[int | None, typer.Option("--cancel", metavar="JOB", help="Stop a job within a frame.")] = None,
+    json: Json = False,
+) -> None:
+    """List the engine's jobs, follow one until it ends, or cancel one."""
+    with session(json) as current:
+        import msgspec
+
+        from engine.wire.connect import connect
+        from engine.wire.messages import Cancel, Done, Follow, JobList, Jobs
+
+        with connect("faceplate jobs") as client:
+            if cancel is not None:
+                client.ask(Cancel(cancel), Done)
+            if follow is not None:
+                # Ctrl-C ends the looking, not the job.
+                follow_job(current, client, Follow(follow))
+            if cancel is None and follow is None:
+                for job in client.ask(Jobs(), JobList).jobs:
+                    if json:
+                        json_line(msgspec.json.encode(job))
+                    else:
+                        line(_sentence(job))
+
+
+def _sentence(job) -> str:
+    counts = f" {job.done} of {job.total}, {job.frames_per_second:.2f} frames a second" if job.total else ""
+    left = f", {job.seconds_left:.0f} s left" if job.seconds_left > 0 else ""
+    return f"{job.job:>4}  {job.kind:<6}{job.state:<10}{job.stage}{counts}{left}  {job.plate} → {job.output}"

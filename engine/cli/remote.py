@@ -1,0 +1,108 @@
+"""Has a command's job done by the resident engine where one runs, and in this process where none does."""
+
+import os
+from collections.abc import Callable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from engine.cli.session import Session
+
+if TYPE_CHECKING:
+    from engine.errors import FaceplateError
+    from engine.shot import Shot
+    from engine.wire.client import Client
+    from engine.wire.messages import Failure, Follow, Solve, Swap
+
+
+def run_swap(current: Session, shot: "Shot", frames: str, redo: bool, local: bool) -> None:
+    """A whole job: solved where it has no tracks yet, and rendered."""
+
+    def request() -> "Swap":
+        from engine.wire.messages import Swap
+
+        return Swap(_whole_shot(shot), frames, redo)
+
+    if not _done_by_engine(current, local, request):
+        from engine import core
+
+        core.run(shot, current.report, cancelled=current.cancelled, redo=redo, frames=frames)
+
+
+def run_solve(current: Session, shot: "Shot", tracks: Path, local: bool) -> None:
+    """The first pass alone, kept in the file `tracks`."""
+
+    def request() -> "Solve":
+        from engine.wire.messages import Solve
+
+        return Solve(_whole_shot(shot), _whole(os.fspath(tracks)))
+
+    if not _done_by_engine(current, local, request):
+        from engine import core
+
+        core.solve_shot(shot, tracks, current.report, cancelled=current.cancelled)
+
+
+def _done_by_engine(current: Session, local: bool, make: "Callable[[], Solve | Swap]") -> bool:
+    """Whether the engine did the job, which `make` describes with whole paths; its events were shown as they came.
+
+    False with `local`, where no engine runs, and where the engine could not do it in the same way: it has another
+    version or colour configuration, or a path is not UTF-8. Raises the job's own error, and EngineError.
+    """
+    client = None if local else _connected()
+    if client is None:
+        return False
+    with client:
+        try:
+            request = make()
+            follow(current, client, request)
+        except UnicodeEncodeError:
+            return False
+    return True
+
+
+def follow(current: Session, client: "Client", request: "Solve | Swap | Follow") -> None:
+    """Show a job's events until it has ended; Ctrl-C cancels it. Raises its error."""
+    from engine.events import decode_event
+    from engine.wire.errors import EngineRefused
+
+    try:
+        ended = client.work(request, lambda told: current.report(decode_event(told.event)), stop=current.cancelled)
+    except EngineRefused as error:
+        raise _error_of(error.failure) from error
+    if ended.failure is not None:
+        raise _error_of(ended.failure)
+
+
+def _whole_shot(shot: "Shot") -> dict[str, Any]:
+    import msgspec
+
+    from engine.recipe import with_paths
+
+    return msgspec.to_builtins(with_paths(shot, _whole))
+
+
+def _whole(path: str) -> str:
+    """A path as the engine, which stands elsewhere, understands it; a slash at its end, which says folder, stays."""
+    return os.path.join(os.getcwd(), path)  # noqa: PTH109, PTH118
+
+
+def _connected() -> "Client | None":
+    """A client of the engine, if one runs that does what this process would do."""
+    from engine import __version__
+    from engine.wire.connect import connect
+    from engine.wire.errors import EngineIncompatible, EngineMissing
+
+    try:
+        client = connect("faceplate")
+    except (EngineMissing, EngineIncompatible):
+        return None
+    if client.welcome.engine != __version__ or client.welcome.color_config != os.environ.get("OCIO", ""):
+        client.close()
+        return None
+    return client
+
+
+def _error_of(failure: "Failure") -> "FaceplateError":
+    from engine.errors import error_of_code
+
+    return error_of_code(failure.code, failure.message, failure.remedy)
