@@ -222,6 +222,8 @@ def edits(tmp_path_factory: pytest.TempPathFactory) -> list[Edit]:
         tiles = (16, 24) if name in ("no", "piz", "dwab") else None
         write_plate(folder / f"in_{name}.exr", channels_of(rng, "mixed", (85, 61)), name, (-3, 0), tiles)
         made.append(edit_frame(folder / f"in_{name}.exr", folder / f"{name}.exr", box, rng))
+    write_plate(folder / "in_down.exr", channels_of(rng, "half", (85, 61)), "zip", lineOrder=OpenEXR.DECREASING_Y)
+    made.append(edit_frame(folder / "in_down.exr", folder / "down.exr", box, rng))
     _three_parts(rng, folder / "in_parts.exr", None)
     for layers_in in ("part", "cropped-file"):
         made.append(
