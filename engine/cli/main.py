@@ -16,6 +16,7 @@ from engine.cli.render import render
 from engine.cli.settings import settings
 from engine.cli.solve import solve
 from engine.cli.swap import swap
+from engine.cli.verify import verify
 from engine.cli.warm import warm
 
 app = typer.Typer(
@@ -27,7 +28,7 @@ app = typer.Typer(
 )
 identity = typer.Typer(help="The people whose faces are used.", no_args_is_help=True, rich_markup_mode=None)
 engine = typer.Typer(help="The engine behind the commands.", no_args_is_help=True, rich_markup_mode=None)
-for command in (swap, solve, render, info, demo, settings):
+for command in (swap, solve, render, verify, info, demo, settings):
     app.command()(command)
 identity.command()(init)
 app.add_typer(identity, name="identity")

@@ -4,7 +4,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 
 # Layers that this program itself adds are never the picture of a plate.
-_OURS = frozenset({"patch", "matte", "stmap"})
+OURS = frozenset({"patch", "matte", "stmap"})
 _PREFERRED = ("rgba", "beauty", "rgb", "c", "combined")
 
 
@@ -53,7 +53,7 @@ def _pictures(part: int, channels: Sequence[str]) -> list[tuple[str, Picture]]:
     present = set(channels)
     for channel in channels:
         layer, dot, last = channel.rpartition(".")
-        if last not in ("R", "r") or layer in _OURS or (last == "r" and not dot):
+        if last not in ("R", "r") or layer in OURS or (last == "r" and not dot):
             continue
         red, green, blue, alpha = (f"{layer}{dot}{letter}" for letter in ("RGBA" if last == "R" else "rgba"))
         if green in present and blue in present:

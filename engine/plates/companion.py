@@ -18,7 +18,7 @@ from engine.plates.chunks import Lead, chunk_box
 from engine.plates.edit import NewPart
 from engine.plates.header import attribute, header_bytes
 from engine.plates.layout import CHUNK_ROWS, Attributes, ChannelLayout, ExrLayout, PartLayout
-from engine.plates.naming import split_number
+from engine.plates.naming import companion_path as companion_path
 from engine.plates.rows import Bytes, Pixels, inside, new_planes, pack
 from engine.plates.workers import ordered
 from engine.plates.zipped import ZIP, compress
@@ -34,16 +34,6 @@ _NOT_CARRIED = frozenset(
     {"channels", "chunkCount", "dwaCompressionLevel", "idManifest", "name", "preview", "tiles", "type", "view"}
 )
 _VERSION = 2
-
-
-def companion_path(path: Path) -> Path:
-    """The file of a frame's layers: sh010.1001.exr has sh010.layers.1001.exr."""
-    numbered = split_number(path.name)
-    if numbered is None:
-        return path.with_name(f"{path.stem}.layers{path.suffix}")
-    base, number, suffix = numbered
-    joint = base[-1:] if base[-1:] in ("_", "-", " ") else "."
-    return path.with_name(f"{base.rstrip('._- ')}{joint if base else ''}layers{joint}{number}{suffix}")
 
 
 def layer_part(header: Attributes, window: Box, layers: Mapping[str, Pixels], loaded: Box, name: str = "") -> NewPart:

@@ -45,7 +45,7 @@ OpenEXR.set_global_thread_count(min(os.cpu_count() or 1, _MOST_THREADS))
 def read_exr_header(path: Path) -> Header:
     """Read an EXR header, no pixels. Raises FrameUnreadable, or PlateUnsupported where the frame cannot be edited."""
     layout = read_layout(path)
-    chosen = _choose(path, layout)
+    chosen = choose_picture(path, layout)
     part = layout.parts[chosen.part]
     data_window, display_window = _windows(path, part)
     attributes = part_attributes(path, part)
@@ -72,7 +72,7 @@ def read_exr(
     for a file that is cut off or damaged where it is read, PlateUnsupported for one of another kind.
     """
     file = ExrFile(path)
-    chosen = _choose(path, file.layout)
+    chosen = choose_picture(path, file.layout)
     part = file.layout.parts[chosen.part]
     data_window, display_window = _windows(path, part)
     origin = part.window.x0 - data_window.x0, part.window.y0 - data_window.y0
@@ -126,12 +126,11 @@ def _by_library(part: PartLayout, attributes: Attributes) -> dict[str, Any]:
     return {name: value for name, value in header.items() if name not in _DERIVED}
 
 
-def for_library(path: Path) -> str:
-    """A path as the OpenEXR module takes it: bytes for a name that is not UTF-8, which its type stubs do not say."""
-    return os.fspath(path) if is_utf8(path) else os.fsencode(path)  # type: ignore[return-value]
+def choose_picture(path: Path, layout: ExrLayout) -> Picture:
+    """Which part and channels of a file are its picture: never deep, subsampled or whole-number ones.
 
-
-def _choose(path: Path, layout: ExrLayout) -> Picture:
+    `path` is the name that errors give. Raises PlateUnsupported where there is none, or where it cannot be told.
+    """
     floats = [
         (part.name, [one.name for one in part.channels if _TYPES[one.pixel_type] != "uint" and one.sampling == (1, 1)])
         for part in layout.parts
@@ -150,6 +149,11 @@ def _choose(path: Path, layout: ExrLayout) -> Picture:
                 "Save it with full R, G and B channels.",
             ) from error
         raise PlateUnsupported(f"{shown(path)} {error}.", "Save it with one picture in channels R, G and B.") from error
+
+
+def for_library(path: Path) -> str:
+    """A path as the OpenEXR module takes it: bytes for a name that is not UTF-8, which its type stubs do not say."""
+    return os.fspath(path) if is_utf8(path) else os.fsencode(path)  # type: ignore[return-value]
 
 
 def _windows(path: Path, part: PartLayout) -> tuple[Box, Box]:

@@ -6,6 +6,8 @@ from collections.abc import Iterator, Mapping, Sequence
 from engine.geometry import Box
 from engine.plates.layout import LONG_NAMES, MAGIC, MULTI_PART, Attributes, parse_channels
 
+# Where a frame was changed, in the file's coordinates: `faceplate verify` proves the rest.
+WINDOW = "faceplate:window"
 _LONGEST_SHORT = 31
 
 
@@ -38,8 +40,9 @@ def attribute(value: object) -> tuple[str, bytes]:
 
 
 def with_attributes(header: Attributes, added: Mapping[str, object]) -> Attributes:
-    """The header with attributes set: those that exist keep their place, the others follow at the end."""
-    return header | {name: attribute(value) for name, value in added.items()}
+    """The header with attributes set: those that exist keep their place, the others follow at the end. None removes."""
+    kept = {name: value for name, value in header.items() if name not in added or added[name] is not None}
+    return kept | {name: attribute(value) for name, value in added.items() if value is not None}
 
 
 def _names(header: Attributes) -> Iterator[str]:

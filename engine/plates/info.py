@@ -45,8 +45,8 @@ class PlateInfo(msgspec.Struct, frozen=True):
             "plate": f"{self.path} ({self.kind})",
             "frames": f"{self.frames} ({self.frame_count})",
             "missing": self.missing,
-            "display": _window_text(self.display_window),
-            "data": _window_text(self.data_window),
+            "display": box_text(self.display_window),
+            "data": box_text(self.data_window),
             "channels": ", ".join(f"{name} {kind}" for name, kind in self.channels.items()),
             "picture": ", ".join(self.picture) + (f", alpha {self.alpha}" if self.alpha else ", no alpha"),
             "storage": f"{self.compression} compression" + (f", tiles of {self.tiles}" if self.tiles else ""),
@@ -102,5 +102,6 @@ def _text(name: str) -> str:
     return shown(os.fspath(name))
 
 
-def _window_text(box: Box) -> str:
+def box_text(box: Box) -> str:
+    """A box for a person: its size, and its top left corner where that is not the origin."""
     return f"{box.width}×{box.height}" + (f" from {box.x0}, {box.y0}" if box.x0 or box.y0 else "")

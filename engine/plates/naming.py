@@ -47,3 +47,13 @@ def frame_number(file_name: str) -> int:
 def plate_name(base: str, folder: Path) -> str:
     """The name of a plate: the file name without frame and extension; the folder's where nothing is left."""
     return base.rstrip("._- ") or folder.resolve().name or "plate"
+
+
+def companion_path(path: Path) -> Path:
+    """The file of a frame's layers: sh010.1001.exr has sh010.layers.1001.exr."""
+    numbered = split_number(path.name)
+    if numbered is None:
+        return path.with_name(f"{path.stem}.layers{path.suffix}")
+    base, number, suffix = numbered
+    joint = base[-1:] if base[-1:] in ("_", "-", " ") else "."
+    return path.with_name(f"{base.rstrip('._- ')}{joint if base else ''}layers{joint}{number}{suffix}")

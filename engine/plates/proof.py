@@ -9,7 +9,7 @@ from engine.errors import FrameUnreadable, OutputError, PlateUnsupported
 from engine.events import shown
 from engine.geometry import Box
 from engine.plates.frame import Frame
-from engine.plates.header import attribute
+from engine.plates.header import with_attributes
 from engine.plates.rewrite import WholePart, read_whole
 from engine.plates.rows import Pixels, inside
 from engine.plates.splice import Chunks, ExrFile, Window, is_lossy
@@ -62,8 +62,9 @@ def prove_edited(
         for new, old in zip(have, source.layout.parts, strict=True)
     )
     header = have[window.part].attributes
-    same = same and part.attributes.keys() <= header.keys()
-    if not same or any(header.get(name) != attribute(value) for name, value in attributes.items()):
+    expected = with_attributes(part.attributes, attributes)
+    same = same and expected.keys() <= header.keys()
+    if not same or any(header.get(name) != expected.get(name) for name in attributes):
         raise _differs(path)
     seen = changed.intersect(window.box)
     if seen.empty:

@@ -15,6 +15,7 @@ from engine.geometry import Box
 from engine.plates.excerpt import FOREIGN
 from engine.plates.exr import for_library
 from engine.plates.frame import Frame
+from engine.plates.header import WINDOW
 from engine.plates.layout import read_layout, unreadable
 from engine.plates.rows import Pixels
 from engine.plates.splice import ExrFile
@@ -41,25 +42,29 @@ class WholePart:
     perceptually_linear: frozenset[str] = frozenset()
 
 
-def whole_parts(frame: Frame, layers: bool) -> list[WholePart]:
+def whole_parts(frame: Frame, layers: bool, window: Box | None = None) -> list[WholePart]:
     """Every part of the file that a frame makes; with `layers` those that were added are in the picture's part.
 
-    Reads what was not loaded. Raises FrameUnreadable, PlateUnsupported for a file that has deep or subsampled parts,
-    and UsageError where a layer has the name of a channel that is there.
+    `window` is the box, in the file's coordinates, that the header declares as changed. Reads what was not loaded.
+    Raises FrameUnreadable, PlateUnsupported for a file that has deep or subsampled parts, and UsageError where a layer
+    has the name of a channel that is there.
     """
     added = _over_data_window(frame, frame.added) if layers else {}
+    marks = frame.attributes | ({} if window is None else {WINDOW: _corners(window)})
     if frame.source is None:
         header = {"dataWindow": _corners(frame.data_window), "displayWindow": _corners(frame.display_window)}
-        return [_with_layers(WholePart(header | frame.header | frame.attributes, dict(frame.channels)), added)]
-    file, window = frame.source.file, frame.source.window
+        return [_with_layers(WholePart(header | frame.header | marks, dict(frame.channels)), added)]
+    file, loaded = frame.source.file, frame.source.window
     parts = read_whole(file.path)
-    picture = parts[window.part]
-    outer = file.layout.parts[window.part].window
-    for name, plane in window.planes.items():
+    picture = parts[loaded.part]
+    outer = file.layout.parts[loaded.part].window
+    for name, plane in loaded.planes.items():
         picture.channels[name] = picture.channels[name].copy()
-        picture.channels[name][window.box.slices(outer)] = plane
-    picture.header |= frame.attributes
-    parts[window.part] = _with_layers(picture, added)
+        picture.channels[name][loaded.box.slices(outer)] = plane
+    # A plate that is itself a result declares another window.
+    picture.header.pop(WINDOW, None)
+    picture.header |= marks
+    parts[loaded.part] = _with_layers(picture, added)
     return parts
 
 

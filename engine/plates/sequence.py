@@ -13,7 +13,7 @@ from fileseq.frameset import FrameSet
 
 from engine.errors import PlateError, PlateNotFound, PlateUnsupported, UsageError
 from engine.events import shown
-from engine.plates.naming import SUFFIXES, frame_number, plate_name, split_number
+from engine.plates.naming import SUFFIXES, companion_path, frame_number, plate_name, split_number
 
 _LISTED = 6
 
@@ -47,8 +47,9 @@ def find_sequence(pattern: str | os.PathLike[str], frames: str = "") -> FrameSeq
     """Find the frames that `pattern` names.
 
     `pattern` is `sh010.%04d.exr`, `sh010.####.exr`, `sh010.1001-1100#.exr`, a folder that holds one sequence, or one
-    file. A single # stands for four digits, several for one digit each. `frames` (`1001-1024x2`, `1,5,9`) narrows it.
-    Raises PlateNotFound, PlateUnsupported or UsageError, which name what was found instead.
+    file. A folder's one sequence may have its layers beside it (`companion_path`). A single # stands for four digits,
+    several for one digit each. `frames` (`1001-1024x2`, `1,5,9`) narrows it. Raises PlateNotFound, PlateUnsupported
+    or UsageError, which name what was found instead.
     """
     text = os.fspath(pattern)
     asked = parse_frames(frames) if frames else None
@@ -90,7 +91,7 @@ def _quoted(text: str) -> str:
 
 
 def _in_folder(folder: Path, asked: frozenset[int] | None) -> FrameSequence:
-    groups = _groups(folder)
+    groups = _without_companions(_groups(folder))
     if not groups:
         raise PlateNotFound(
             f"The folder {shown(folder)} holds no frames{_others(folder)}.",
@@ -107,8 +108,7 @@ def _in_folder(folder: Path, asked: frozenset[int] | None) -> FrameSequence:
 
 def _one_file(path: Path, asked: frozenset[int] | None) -> FrameSequence:
     _check_suffix(path)
-    numbered = split_number(path.name)
-    prefix, suffix = (numbered[0], numbered[2]) if numbered else (path.stem, path.suffix)
+    prefix, suffix = _group_of(path)
     return _sequence(path.parent, prefix, suffix, {frame_number(path.name): path}, asked)
 
 
@@ -188,15 +188,24 @@ def _groups(folder: Path) -> dict[tuple[str, str], dict[int, Path]]:
         path = folder / name
         if name.startswith(".") or path.suffix.lower() not in SUFFIXES or not path.is_file():
             continue
-        numbered = split_number(name)
-        key = (numbered[0], numbered[2]) if numbered else (path.stem, path.suffix)
-        number = frame_number(name)
+        key, number = _group_of(path), frame_number(name)
         if number in groups[key]:
             raise PlateError(
                 f"{shown(groups[key][number])} and {shown(name)} are both frame {number}.", "Remove one of them."
             )
         groups[key][number] = path
     return dict(groups)
+
+
+def _group_of(path: Path) -> tuple[str, str]:
+    numbered = split_number(path.name)
+    return (numbered[0], numbered[2]) if numbered else (path.stem, path.suffix)
+
+
+def _without_companions(groups: dict[tuple[str, str], dict[int, Path]]) -> dict[tuple[str, str], dict[int, Path]]:
+    """The groups without the layers that this program has written beside the frames of another."""
+    beside = {_group_of(companion_path(next(iter(files.values())))) for files in groups.values()}
+    return {key: files for key, files in groups.items() if key not in beside}
 
 
 def _listed(groups: dict[tuple[str, str], dict[int, Path]]) -> str:

@@ -60,7 +60,7 @@ class ExrFile:
             self._stamp = self._now()
             self.table = read_chunks(path, self.file, self.layout)
         except OSError as error:
-            raise _refused(path, error) from error
+            raise refused(path, error) from error
 
     def read(self, part: int, box: Box, names: Iterable[str] | None = None) -> Window:
         """Read what of a part lies in `box` (half-open, in the file's coordinates), in the channels' own types.
@@ -80,7 +80,7 @@ class ExrFile:
         except (BlockError, EOFError) as error:
             raise unreadable(self.path, "some of its pixels are damaged") from error
         except OSError as error:
-            raise _refused(self.path, error) from error
+            raise refused(self.path, error) from error
 
     def check_unchanged(self) -> None:
         """Raises FrameUnreadable where somebody has written to the file since it was opened."""
@@ -194,5 +194,6 @@ def _bands(part: PartLayout, whole: Box) -> Iterator[tuple[list[int], Box]]:
         y = covered.y1
 
 
-def _refused(path: Path, error: OSError) -> FrameUnreadable:
+def refused(path: Path, error: OSError) -> FrameUnreadable:
+    """The error for a file that the operating system does not let be read."""
     return FrameUnreadable(f"{shown(path)} cannot be read: {error.strerror}.", "Check the file and its permissions.")

@@ -25,9 +25,10 @@ from engine.plates.companion import (
 )
 from engine.plates.edit import NewPart, write_edited
 from engine.plates.frame import Frame
+from engine.plates.header import WINDOW
 from engine.plates.naming import EXR_SUFFIX
 from engine.plates.proof import prove_edited, prove_layers, prove_whole
-from engine.plates.rewrite import check_compression, encode_parts, whole_parts
+from engine.plates.rewrite import LOSSLESS, check_compression, encode_parts, whole_parts
 from engine.plates.splice import Chunks, ExrFile
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
@@ -36,8 +37,6 @@ _FOREIGN = (RuntimeError, ValueError, TypeError, MemoryError)
 _UNFINISHED = ".part"
 # Seconds; no frame takes that long to write.
 _LEFT_OVER = 3600.0
-# Where the change lies, in the file's coordinates: `faceplate verify` proves the rest.
-WINDOW = "faceplate:window"
 
 
 class Written(NamedTuple):
@@ -102,17 +101,19 @@ def remove_leftovers(folder: Path, names: Iterable[str]) -> None:
 
 
 def _write(frame: Frame, temporary: Path, path: Path, compression: str, chunks: Chunks, layers_in: LayersIn) -> Written:
+    origin = _origin(frame)
+    changed = (frame.loaded if frame.changed is None else frame.changed.intersect(frame.loaded)).moved(*origin)
+    declared = None if frame.changed is None or changed.empty else changed
     inside = bool(frame.added) and layers_in == "picture"
     reason = _why_whole(frame, compression, inside)
     if reason is not None or frame.source is None:
-        parts = whole_parts(frame, layers=inside or (bool(frame.added) and layers_in == "part"))
+        parts = whole_parts(frame, layers=inside or (bool(frame.added) and layers_in == "part"), window=declared)
         _made(frame, temporary, lambda: _encode(parts, temporary, compression))
         prove_whole(parts, temporary, path)
         return Written(False, reason or "")
     source = frame.source.file
-    origin = _origin(frame)
-    changed = (frame.loaded if frame.changed is None else frame.changed).moved(*origin)
-    marks = dict(frame.attributes) | ({} if frame.changed is None or changed.empty else {WINDOW: changed})
+    # A plate that is itself a result declares another window.
+    marks = dict(frame.attributes) | {WINDOW: declared}
     extra = _part(frame, origin) if frame.added and layers_in == "part" else None
     window = frame.source.window
 
@@ -147,9 +148,12 @@ def _write_layers(frame: Frame, main: Path, temporary: Path, beside: Path, layer
 
 def _why_whole(frame: Frame, compression: str, layers_inside: bool) -> str | None:
     """Why a frame cannot be its plate's file edited in place: a sentence, empty where it was asked for; or None."""
-    if frame.source is None or compression != "same" or layers_inside:
+    if frame.source is None or layers_inside:
         return ""
-    part = frame.source.file.layout.parts[frame.source.window.part]
+    parts = frame.source.file.layout.parts
+    if compression != "same" and any(part.compression != LOSSLESS[compression].value for part in parts):
+        return ""
+    part = parts[frame.source.window.part]
     if len(part.levels) > 1:
         return "The plate's tiles have smaller levels, which would show the old face: all of it was written anew."
     return None

@@ -38,7 +38,7 @@ def test_help_comes_at_once(faceplate: Command):
     # Time of the processor, not of the clock: tests share the machine.
     assert after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime < 0.5
     assert done.returncode == 0
-    for name in ("swap", "solve", "render", "info", "demo", "identity", "engine"):
+    for name in ("swap", "solve", "render", "verify", "info", "demo", "identity", "engine"):
         assert f"\n  {name} " in done.stdout
 
 
@@ -50,7 +50,7 @@ def test_help_loads_nothing_heavy(environment: dict[str, str]):
     assert loaded.stdout.strip() == "[]"
 
 
-@pytest.mark.parametrize("command", ["swap", "solve", "render", "info", "demo", "settings"])
+@pytest.mark.parametrize("command", ["swap", "solve", "render", "verify", "info", "demo", "settings"])
 def test_every_command_has_help(faceplate: Command, command: str):
     done = faceplate(command, "--help")
     assert done.returncode == 0 and "Usage" in done.stdout

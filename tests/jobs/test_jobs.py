@@ -18,6 +18,8 @@ from engine.errors import (
     Cancelled,
 )
 from engine.events import Finished, FrameDone, FrameFailed, FrameSkipped, Notice, Progress, Started
+from engine.plates.verified import FrameVerified
+from engine.plates.verify import verify_frames
 from engine.resume import Marks
 from tests.jobs.place import CONSENT, FRAMES, LAYERS, Record, bytes_of, faceplate, read_exr, read_layers, shot_of
 
@@ -55,6 +57,14 @@ def test_only_the_face_is_changed(whole: tuple[Path, Record], originals: Path):
         for name in "RGB":
             changed = before[name].view(np.uint16) != after[name].view(np.uint16)
             assert not changed[~inside].any() and changed[inside].mean() > 0.5
+
+
+def test_the_result_proves_to_be_the_plate_outside_of_its_windows(whole: tuple[Path, Record], originals: Path):
+    found = list(verify_frames(originals / "plate", whole[0]))
+    assert [event.frame for event in found if isinstance(event, FrameVerified)] == list(FRAMES)
+    for event in found:
+        assert isinstance(event, FrameVerified) and event.same and event.window is not None
+        assert event.digest == event.plate_digest and event.changed_samples
 
 
 def test_the_header_says_what_was_done(whole: tuple[Path, Record]):

@@ -7,7 +7,7 @@ import pytest
 
 from engine.errors import PlateError, PlateNotFound, PlateUnsupported, UsageError
 from engine.events import shown
-from engine.plates.naming import frame_number
+from engine.plates.naming import companion_path, frame_number
 from engine.plates.sequence import find_sequence, parse_frames
 
 
@@ -79,6 +79,25 @@ def test_a_folder_with_two_sequences_names_both(shot: Path) -> None:
     _touch(shot, "sh020.0001.exr", "sh020.0002.exr")
     with pytest.raises(PlateNotFound, match=r"sh010\.%04d\.exr \(1001-1003,1006\).*sh020\.%04d\.exr \(1-2\)"):
         find_sequence(shot)
+
+
+@pytest.mark.parametrize(
+    ("frame", "layers"),
+    [("sh010.{}.exr", "sh010.layers.{}.exr"), ("sh010_{}.exr", "sh010_layers_{}.exr"), ("{}.exr", "layers.{}.exr"),
+     ("still.exr", "still.layers.exr")],
+)  # fmt: skip
+def test_the_layers_beside_a_result_are_no_sequence_of_their_own(tmp_path: Path, frame: str, layers: str) -> None:
+    numbers = (1001, 1002) if "{}" in frame else (1,)
+    for number in numbers:
+        _touch(tmp_path, frame.format(number), layers.format(number))
+        assert companion_path(tmp_path / frame.format(number)).name == layers.format(number)
+    found = find_sequence(tmp_path)
+    assert found.frames == numbers
+    assert found.path(numbers[0]) == tmp_path / frame.format(numbers[0])
+    assert find_sequence(tmp_path / layers.replace("{}", "%04d")).frames == numbers
+    for number in numbers:
+        (tmp_path / frame.format(number)).unlink()
+    assert find_sequence(tmp_path).path(numbers[0]) == tmp_path / layers.format(numbers[0])
 
 
 @pytest.mark.parametrize("pattern", ["sh010.%06d.exr", "sh011.%04d.exr", "missing.exr", "nowhere/sh010.%04d.exr"])

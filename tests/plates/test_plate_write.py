@@ -1,3 +1,4 @@
+import struct
 import subprocess
 import sys
 import textwrap
@@ -11,6 +12,8 @@ import pytest
 from engine.errors import OutputError, OutputRefused, UsageError
 from engine.geometry import Box
 from engine.plates import Frame, Plate, write_frame
+from engine.plates.header import WINDOW
+from engine.plates.layout import read_layout
 from engine.plates.proof import prove_whole
 from engine.plates.rewrite import whole_parts
 
@@ -232,3 +235,26 @@ def test_the_proof_finds_one_wrong_bit(tmp_path: Path, rng: np.random.Generator,
     path.write_bytes(path.read_bytes()[:-10])
     with pytest.raises(OutputError, match="not written whole"):
         prove_whole(whole_parts(frame, layers=False), path, path)
+
+
+@pytest.mark.parametrize("compression", ["same", "piz"])
+def test_the_header_declares_where_the_frame_was_changed(
+    tmp_path: Path, rng: np.random.Generator, compression: str
+) -> None:
+    write_frame(_frame(rng), tmp_path / "plate.exr")
+    plate = tmp_path / "plate.exr"
+
+    def declared(target: str, *boxes: Box) -> tuple[str, bytes] | None:
+        frame = Plate.open(plate).read(1)
+        for box in boxes:
+            frame.changes_in(box)
+        write_frame(frame, tmp_path / target, compression)
+        return read_layout(tmp_path / target).parts[0].attributes.get(WINDOW)
+
+    assert declared("no.exr", Box(0, 0, 0, 0)) is None
+    assert declared("a.exr", Box(3, 4, 10, 20)) == ("box2i", struct.pack("<4i", 3, 4, 9, 19))
+    assert declared("b.exr", Box(200, 250, 300, 300)) == ("box2i", struct.pack("<4i", 200, 250, 255, 255))
+    # What a result of this program declared is not true of what is made from it.
+    plate = tmp_path / "a.exr"
+    assert declared("c.exr", Box(0, 0, 0, 0)) is None
+    assert declared("d.exr", Box(1, 1, 2, 2)) == ("box2i", struct.pack("<4i", 1, 1, 1, 1))
