@@ -116,8 +116,9 @@ def put_together(
 
 
 def write_sampled(path: Path, channels: Sampled, compression: int, origin: tuple[int, int]) -> None:
-    """A file of scanlines, of compression 0, 2 or 3, whose channels may be subsampled: the OpenEXR module writes none.
+    """A file of scanlines whose channels may be subsampled: the OpenEXR module writes none.
 
+    Only ZIPS and ZIP are compressed; rows that are stored as they are stand for all others, which the format allows.
     The window begins at `origin`, a multiple of every step, and has the size of the first channel times its steps.
     """
     pixels, (across, down) = next(iter(channels.values()))
@@ -136,7 +137,7 @@ def write_sampled(path: Path, channels: Sampled, compression: int, origin: tuple
     blocks = []
     for y in range(y0, y0 + height, LINES[compression]):
         rows = _rows(channels, y0, range(y, min(y0 + height, y + LINES[compression])))
-        packed = rows if compression == 0 else _deflated(rows)
+        packed = _deflated(rows) if compression in (2, 3) else rows
         blocks.append(struct.pack("<ii", y, len(packed)) + packed)
     put_together(path, [Part(header, blocks)])
 

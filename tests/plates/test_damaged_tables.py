@@ -147,6 +147,21 @@ def test_blocks_that_overlap_are_an_error(tmp_path: Path, rng: np.random.Generat
         Plate.open(tmp_path / "in.exr").read(1, reach=lambda window: Box(0, 300, 5, 305))
 
 
+@pytest.mark.parametrize("name", ["channels", "compression", "dataWindow"])
+@pytest.mark.parametrize("how", ["missing", "another type", "too short"])
+def test_a_header_without_what_it_needs_is_an_error(
+    tmp_path: Path, rng: np.random.Generator, name: str, how: str
+) -> None:
+    write_plate(tmp_path / "in.exr", channels_of(rng, "half", (85, 61)), "piz")
+    (part,) = parts = take_apart(tmp_path / "in.exr")
+    kind, value = part.header.pop(name)
+    if how != "missing":
+        part.header[name] = ("string", value) if how == "another type" else (kind, value[:-1])
+    (tmp_path / "in.exr").write_bytes(head_of(parts) + bytes(8 * 3) + b"".join(part.blocks))
+    with pytest.raises(FrameUnreadable, match="its header is damaged"):
+        Plate.open(tmp_path / "in.exr")
+
+
 @pytest.mark.parametrize("rounding", [0, 1])
 @pytest.mark.parametrize("mode", [1, 2])
 def test_tiles_of_several_levels_are_written_anew(

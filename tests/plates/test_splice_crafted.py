@@ -32,8 +32,6 @@ from tests.plates.edited import (
 )
 from tests.plates.exr_blocks import LONG_NAMES, Sampled, put_together, take_apart, write_sampled
 
-_NUMBERS = {"no": 0, "zips": 2, "zip": 3}
-
 
 def _shuffle(path: Path, rng: np.random.Generator, gaps: bool = True) -> None:
     """Lay the blocks of a file in another order, some with strange bytes before them."""
@@ -53,7 +51,10 @@ def test_blocks_in_any_order_with_gaps(
     edit = edit_frame(tmp_path / "in.exr", tmp_path / "out.exr", Box(5, 250, 21, 275), rng)
     assert_only_the_box_changed(edit)
     assert_others_read_it(edit.target)
-    assert edit.target.stat().st_size < edit.source.stat().st_size + 150_000
+    if tiles is None:
+        # Gaps are not carried over: with blocks in their order, readers of some years ago would read the result.
+        blocks = sorted(ExrFile(edit.target).table.parts[0], key=lambda block: block.offset)
+        assert all(before.end == after.offset for before, after in itertools.pairwise(blocks))
 
 
 @pytest.mark.parametrize("layers_in", [None, "part"])
@@ -117,12 +118,12 @@ def _edit_channels(source: Path, target: Path, box: Box, rng: np.random.Generato
 @pytest.mark.parametrize("chunks", ["auto", "same", "stored"])
 @pytest.mark.parametrize("box", [Box(0, 0, 1, 1), Box(5, 15, 22, 34), Box(0, 0, 30, 44), Box(13, 41, 14, 42)])
 @pytest.mark.parametrize("origin", [(0, 0), (-6, 10)])
-@pytest.mark.parametrize("compression", ["no", "zips", "zip"])
+@pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_subsampled_channels(
     tmp_path: Path, rng: np.random.Generator, compression: str, origin: tuple[int, int], box: Box, chunks: Chunks
 ) -> None:
     channels = _luminance(rng, 30, 44)
-    write_sampled(tmp_path / "in.exr", channels, _NUMBERS[compression], origin)
+    write_sampled(tmp_path / "in.exr", channels, COMPRESSIONS[compression].value, origin)
     assert all(same_bits(decoded(tmp_path / "in.exr")[0][name], pixels) for name, (pixels, _) in channels.items())
     edit = _edit_channels(tmp_path / "in.exr", tmp_path / "out.exr", box.moved(*origin), rng, chunks)
     assert_only_the_box_changed(edit)
@@ -135,16 +136,16 @@ def test_a_picture_with_a_subsampled_channel_beside_it(
     channels: Sampled = {name: (pixels, (1, 1)) for name, pixels in channels_of(rng, "mixed", (44, 28)).items()}
     channels |= {"small.Z": (rng.random((11, 7)).astype(np.float32), (4, 4))}
     channels |= {"wide.Z": (rng.random((22, 28)).astype(np.float32), (1, 2))}
-    write_sampled(tmp_path / "in.exr", channels, _NUMBERS[compression], (-8, 4))
+    write_sampled(tmp_path / "in.exr", channels, COMPRESSIONS[compression].value, (-8, 4))
     edit = edit_frame(tmp_path / "in.exr", tmp_path / "out.exr", Box(-3, 17, 9, 25), rng)
     assert_only_the_box_changed(edit)
 
 
-@pytest.mark.parametrize("compression", ["no", "zips"])
+@pytest.mark.parametrize("compression", ["no", "rle", "zips"])
 def test_rows_without_a_sample(tmp_path: Path, rng: np.random.Generator, compression: str) -> None:
     channels: Sampled = {"BY": (rng.random((6, 5)).astype(np.float16), (2, 2))}
     channels |= {"RY": (rng.random((6, 5)).astype(np.float32), (2, 2))}
-    write_sampled(tmp_path / "in.exr", channels, _NUMBERS[compression], (0, 0))
+    write_sampled(tmp_path / "in.exr", channels, COMPRESSIONS[compression].value, (0, 0))
     assert all(same_bits(decoded(tmp_path / "in.exr")[0][name], pixels) for name, (pixels, _) in channels.items())
     edit = _edit_channels(tmp_path / "in.exr", tmp_path / "out.exr", Box(2, 3, 7, 9), rng, "auto")
     assert_only_the_box_changed(edit)
@@ -273,6 +274,6 @@ def test_the_tools_of_other_projects_read_them(tmp_path: Path, rng: np.random.Ge
         edits.append(edit_frame(tmp_path / "in.exr", tmp_path / f"{name}.exr", Box(5, 200, 400, 230), rng))
     # OpenImageIO does not read subsampled channels.
     for name in ("no", "zip") if "oiio" not in command else ():
-        write_sampled(tmp_path / "in.exr", _luminance(rng, 30, 44), _NUMBERS[name], (0, 0))
+        write_sampled(tmp_path / "in.exr", _luminance(rng, 30, 44), COMPRESSIONS[name].value, (0, 0))
         edits.append(_edit_channels(tmp_path / "in.exr", tmp_path / f"s_{name}.exr", Box(5, 15, 22, 34), rng, "auto"))
     assert_a_tool_reads(command, [edit.target for edit in edits])

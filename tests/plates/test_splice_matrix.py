@@ -58,6 +58,19 @@ def test_blocks_are_packed_as_asked(tmp_path: Path, rng: np.random.Generator, co
     assert is_stored == (chunks == "stored" or compression == "no" or (chunks == "auto" and compression in _LOSSY))
 
 
+@pytest.mark.parametrize("level", [2.0, 45.0, 900.0])
+@pytest.mark.parametrize("compression", ["dwaa", "dwab"])
+def test_a_lossy_block_is_packed_at_the_level_of_the_file(
+    tmp_path: Path, rng: np.random.Generator, compression: str, level: float
+) -> None:
+    channels = {name: pixels + rng.normal(0, 0.1, (256, 300)).astype(np.float16) for name, pixels in
+                channels_of(rng, "half", (256, 300)).items()}  # fmt: skip
+    write_plate(tmp_path / "in.exr", channels, compression, dwaCompressionLevel=level)
+    edit_frame(tmp_path / "in.exr", tmp_path / "out.exr", Box(7, 3, 8, 4), rng, "same")
+    before, after = (len(take_apart(tmp_path / name)[0].blocks[0]) for name in ("in.exr", "out.exr"))
+    assert 0.8 < after / before < 1.25
+
+
 @pytest.mark.parametrize("compression", COMPRESSIONS)
 def test_a_frame_without_a_change_is_the_same_but_for_its_header(
     tmp_path: Path, rng: np.random.Generator, compression: str
@@ -209,6 +222,8 @@ def edits(tmp_path_factory: pytest.TempPathFactory) -> list[Edit]:
         tiles = (16, 24) if name in ("no", "piz", "dwab") else None
         write_plate(folder / f"in_{name}.exr", channels_of(rng, "mixed", (85, 61)), name, (-3, 0), tiles)
         made.append(edit_frame(folder / f"in_{name}.exr", folder / f"{name}.exr", box, rng))
+    write_plate(folder / "in_down.exr", channels_of(rng, "half", (85, 61)), "zip", lineOrder=OpenEXR.DECREASING_Y)
+    made.append(edit_frame(folder / "in_down.exr", folder / "down.exr", box, rng))
     _three_parts(rng, folder / "in_parts.exr", None)
     for layers_in in ("part", "cropped-file"):
         made.append(
