@@ -81,8 +81,11 @@ def test_it_is_given_back_after_an_error(tmp_path: Path):
 def test_a_second_engine_is_told_of_the_first(tmp_path: Path, launch: Launch):
     first = launch(HOLD.format(then=""))
     assert said(first) == "held" and holder(tmp_path) == first.pid
+    begun = time.monotonic()
     with pytest.raises(EngineRuns, match=str(first.pid)) as caught, only_engine(tmp_path):
         pass
+    # It is not mistaken for one that only looks, which would be waited for.
+    assert time.monotonic() - begun < lock._PATIENCE
     assert caught.value.pid == first.pid
     # Having been refused changes nothing for the first.
     assert holder(tmp_path) == first.pid

@@ -137,16 +137,24 @@ def test_it_outlives_who_started_it_and_holds_no_folder(faceplate: Command, plac
 def test_of_several_that_start_at_once_one_engine_comes(
     faceplate: Command, place: Path, environment: dict[str, str], tmp_path: Path
 ):
-    command = [sys.executable, "-m", "engine.cli", "engine", "start", "--json"]
+    command = [sys.executable, "-m", "engine.cli", "engine", "start"]
     starters = [subprocess.Popen(command, env=environment, stdout=subprocess.PIPE, text=True) for _ in range(4)]
-    answers = [json.loads(starter.communicate(timeout=60)[0]) for starter in starters]
+    answers = sorted(starter.communicate(timeout=60)[0] for starter in starters)
     assert [starter.returncode for starter in starters] == [0] * 4
-    assert {answer["pid"] for answer in answers} == {holder(place)}
+    pid = holder(place)
+    already = f"An engine runs already, as process {pid}.\n"
+    assert answers == [already, already, already, f"An engine runs, as process {pid}.\n"]
     assert log(tmp_path).count(" begins, ") == 1
     # Those that came second are gone, and do not take over when the first ends.
     faceplate("engine", "stop")
     time.sleep(1)
     assert holder(place) is None
+
+
+def test_a_starter_that_came_second_waits_for_its_own_process_to_end():
+    with subprocess.Popen(["sleep", "0.3"]) as second:
+        assert resident._came_first(second, second.pid) and second.poll() is None
+        assert not resident._came_first(second, second.pid + 1) and second.poll() == 0
 
 
 def test_after_a_kill_the_next_one_clears_up_and_works(faceplate: Command, place: Path):
