@@ -91,6 +91,8 @@ class Leases:
         self._create = create
         self._lock = threading.Lock()
         self._leases: dict[str, _Lease] = {}
+        # Those that have leased, and have not been reclaimed.
+        self._owners: set[bytes] = set()
         self._all: set[_Held] = set()
         self._idle: list[_Held] = []
         self._ended: deque[_Held] = deque()
@@ -124,6 +126,7 @@ class Leases:
             held = self._take(owner, size, self._create)
             lease = secrets.token_urlsafe(18)
             self._leases[lease] = _Lease(owner, shape, dtype, colorspace, held)
+            self._owners.add(owner)
         return Granted(lease, held.block.name, size)
 
     def picture(self, owner: bytes, lease: str) -> NDArray[Any]:
@@ -177,12 +180,13 @@ class Leases:
     def reclaim(self, owner: bytes) -> None:
         """End all leases of a client that has gone, and keep nothing for it."""
         with self._locked():
+            self._owners.discard(owner)
             for held in self._all:
                 held.reusable &= held.owner != owner
             for lease in [lease for lease, found in self._leases.items() if found.owner == owner]:
                 self._release(lease)
             for held in list(self._idle):
-                if not held.reusable or not self._leases:
+                if not self._is_useful(held):
                     self._drop(held)
 
     def close(self) -> None:
@@ -237,12 +241,16 @@ class Leases:
         """Keep a block to be used again, or drop it, if nobody needs it any more."""
         if not held.released or held.arrays or held not in self._all:
             return
-        if held.reusable:
+        if self._is_useful(held):
             self._idle.append(held)
             if len(self._idle) > IDLE_BLOCKS:
                 self._drop(self._idle[0])
         else:
             self._drop(held)
+
+    def _is_useful(self, held: _Held) -> bool:
+        """Whether somebody may use a block again."""
+        return held.reusable and bool(self._owners)
 
     def _drop(self, held: _Held) -> None:
         self._all.discard(held)
