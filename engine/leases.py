@@ -150,9 +150,8 @@ class Leases:
         with self._locked():
             found = self._find(owner, lease)
             found.submitted = None
-            source = self._show(found.held, found)
             copy = self._take(None, found.held.block.size, private_block)
-            target = self._show(copy, found)
+            source, target = self._show(found.held, found), self._show(copy, found)
             copy.released = True
         np.copyto(target, source)
         target.flags.writeable = False
