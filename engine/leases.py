@@ -198,9 +198,12 @@ class Leases:
 
     @contextmanager
     def _locked(self) -> Iterator[None]:
-        with self._lock:
-            self._settle()
-            yield
+        try:
+            with self._lock:
+                self._settle()
+                yield
+        finally:
+            self._tidy()
 
     def _find(self, owner: bytes, lease: str) -> _Lease:
         found = self._leases.get(lease)
@@ -217,8 +220,12 @@ class Leases:
 
     def _array_gone(self, held: _Held) -> None:
         self._ended.append(held)
-        # This may run at any point of any thread, one that has the lock included: then a later call settles it.
-        if self._lock.acquire(blocking=False):
+        self._tidy()
+
+    def _tidy(self) -> None:
+        """Settle without waiting: an array may end at any point of any thread, even of the one that has the lock.
+        Whoever has it comes here after giving it back, so nothing is left lying."""
+        while self._ended and self._lock.acquire(blocking=False):
             try:
                 self._settle()
             finally:

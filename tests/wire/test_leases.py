@@ -46,6 +46,11 @@ def descriptors() -> int:
     return len(os.listdir("/proc/self/fd"))  # noqa: PTH208
 
 
+def resident() -> int:
+    """Bytes of this process in memory, what it shares included."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
+
+
 def exists(segment: str) -> bool:
     """Whether a client could still open a segment of this process."""
     kind, *words = segment.split(":")
@@ -161,6 +166,14 @@ def test_case_4_a_client_killed_while_it_writes_leaves_nothing(leases: Leases):
     assert descriptors() - before <= 1  # the pipe of Python's resource tracker, which stays
     with pytest.raises(LeaseError):
         leases.picture(A, granted.lease)
+
+
+def test_the_copies_of_a_vanished_client_go_at_once(leases: Leases):
+    granted = leases.grant(A, 2048, 2048, 4, "uint8")
+    leases.submit(A, granted.lease)
+    before = resident()
+    leases.reclaim(A)
+    assert before - resident() > 30 << 20
 
 
 def test_only_the_vanished_client_loses_its_leases(leases: Leases):
@@ -416,9 +429,6 @@ def test_a_thousand_leases_take_no_more_memory_than_ten(leases: Leases):
             leases.release(owner, granted.lease)
         else:
             leases.reclaim(owner)
-
-    def resident() -> int:
-        return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE")
 
     for number in range(10):
         lease(number)
