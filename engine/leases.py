@@ -1,11 +1,12 @@
 """Pictures in memory that clients share with the engine: who holds which, and what the engine takes of them.
 
 A client asks with a random id that is good for nobody else; it never names memory, an offset or a size. What it
-submits is copied into the engine's own memory. Sealing instead of copying was measured: sealed memory cannot be used
-again, and fresh pages for a picture take three times as long as the copy.
+submits is the engine's as it is, without a copy, if the system can prove that the client has no way left to write;
+otherwise the engine copies it into its own memory.
 
 A block of memory stays for as long as an array shows it, so a lease may be released while the engine works on it.
-Released blocks are used again, shared ones by the same client only: another one might still have them mapped.
+Released blocks are used again, because fresh pages take three times as long as a copy; shared ones by the same client
+only, for another one might still have them mapped.
 """
 
 import secrets
@@ -65,6 +66,8 @@ class _Lease:
     colorspace: str
     held: _Held
     submitted: Picture | None = None
+    # The picture that was submitted is the shared one.
+    locked: bool = False
 
 
 class Leases:
@@ -131,10 +134,12 @@ class Leases:
 
     def picture(self, owner: bytes, lease: str) -> NDArray[Any]:
         """The shared picture itself (height, width, channels), to write into: the client sees every change, and may
-        change it at any time. Raises LeaseError."""
+        change it at any time. Read-only once it was submitted without a copy. Raises LeaseError."""
         with self._locked():
             found = self._find(owner, lease)
-            return self._show(found.held, found)
+            picture = self._show(found.held, found)
+        picture.flags.writeable = not found.locked
+        return picture
 
     @contextmanager
     def using(self, owner: bytes, lease: str) -> Iterator[NDArray[Any]]:
@@ -144,18 +149,26 @@ class Leases:
     def submit(self, owner: bytes, lease: str) -> Picture:
         """Take the picture as it is now; what the client writes later has no effect on it.
 
-        It takes the place of what was submitted before, which stays whole for those who have it. Raises LeaseError,
-        and NoRoom when there is no memory for the copy; then nothing is submitted.
+        It is not copied where that is proved without: nobody has a mapping to write with, and the kernel lets nobody
+        have one before the lease is released. A copy takes the place of what was submitted before, which stays whole
+        for those who have it. Raises LeaseError, and NoRoom when there is no memory for the copy; then nothing is
+        submitted.
         """
         with self._locked():
             found = self._find(owner, lease)
+            if found.locked and found.submitted:
+                return found.submitted
             found.submitted = None
+            # An array of the engine's own may be written to as well.
+            if not found.held.arrays and found.held.block.lock():
+                found.locked = True
+                found.submitted = _picture_of(self._show(found.held, found), found)
+                return found.submitted
             copy = self._take(None, found.held.block.size, private_block)
             source, target = self._show(found.held, found), self._show(copy, found)
             copy.released = True
         np.copyto(target, source)
-        target.flags.writeable = False
-        picture = Picture(target, found.colorspace)
+        picture = _picture_of(target, found)
         with self._locked():
             if self._leases.get(lease) is not found:
                 raise _no_such_lease()
@@ -248,6 +261,7 @@ class Leases:
         if not held.released or held.arrays or held not in self._all:
             return
         if self._is_useful(held):
+            held.block.unlock()
             self._idle.append(held)
             if len(self._idle) > IDLE_BLOCKS:
                 self._drop(self._idle[0])
@@ -302,6 +316,11 @@ def _size_of(shape: tuple[int, int, int], dtype: np.dtype[Any], limit: int) -> i
     if size > limit:
         raise LeaseError(f"A leased picture has at most {limit} bytes; this one would have {size}.")
     return size
+
+
+def _picture_of(pixels: NDArray[Any], lease: _Lease) -> Picture:
+    pixels.flags.writeable = False
+    return Picture(pixels, lease.colorspace)
 
 
 def _no_such_lease() -> LeaseError:

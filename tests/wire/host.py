@@ -7,7 +7,7 @@ from pathlib import Path
 import msgspec
 
 from engine.leases import Granted
-from engine.wire.frames import Frames
+from engine.wire.frames import attach
 from engine.wire.messages import Lease, Leased
 
 ROOT = Path(__file__).parents[2]
@@ -57,7 +57,7 @@ class Host:
 
 
 def main(ask: Lease, leased: Leased) -> None:
-    pixels = Frames().attach(ask, leased)
+    pixels = attach(ask, leased)
     for line in sys.stdin:
         match line.split():
             case ["fill", value]:

@@ -10,7 +10,7 @@ import pytest
 from engine.leases import Leases
 from engine.segments import Create, named_block, unnamed_block
 from engine.wire.errors import EngineGone, EngineIncompatible
-from engine.wire.frames import IDLE_MAPPINGS, Frames
+from engine.wire.frames import HUGE_PAGE, attach
 from engine.wire.messages import Lease, Leased
 from tests.wire.host import ROOT
 
@@ -35,7 +35,7 @@ def leased(leases: Leases, ask: Lease = ASK) -> Leased:
 
 def test_a_picture_has_the_shape_and_type_that_were_asked_for(leases: Leases):
     ask = Lease(3, 5, 2, "float16")
-    pixels = Frames().attach(ask, leased(leases, ask))
+    pixels = attach(ask, leased(leases, ask))
     assert pixels.shape == (3, 5, 2) and pixels.dtype == np.float16 and pixels.flags.writeable
 
 
@@ -45,18 +45,9 @@ def test_less_than_was_asked_for_is_refused(leases: Leases):
     said = Leased(small.lease, small.segment, SIZE + 96 * 16)
     for height in (65, 64 * 1000):
         with pytest.raises(EngineIncompatible):
-            Frames().attach(Lease(height, 96, 4, "float32"), said)
+            attach(Lease(height, 96, 4, "float32"), said)
     with pytest.raises(EngineIncompatible, match="less memory"):
-        Frames().attach(ASK, Leased(small.lease, small.segment, SIZE - 1))
-
-
-def test_a_kept_mapping_is_measured_too(leases: Leases):
-    """The engine may say that the same memory has become larger."""
-    small, frames = leased(leases), Frames()
-    frames.attach(ASK, small)
-    frames.release(small.lease)
-    with pytest.raises(EngineIncompatible):
-        frames.attach(Lease(65, 96, 4, "float32"), Leased("other", small.segment, 2 * SIZE))
+        attach(ASK, Leased(small.lease, small.segment, SIZE - 1))
 
 
 @pytest.mark.parametrize(
@@ -75,14 +66,14 @@ def test_a_kept_mapping_is_measured_too(leases: Leases):
 )
 def test_a_name_of_another_kind_is_refused(segment: str):
     with pytest.raises(EngineIncompatible, match="does not know"):
-        Frames().attach(ASK, Leased("lease", segment, SIZE))
+        attach(ASK, Leased("lease", segment, SIZE))
 
 
 def test_a_descriptor_that_is_another_file_is_not_mapped(leases: Leases, tmp_path):
     (tmp_path / "file").write_bytes(bytes(SIZE))
     descriptor = os.open(tmp_path / "file", os.O_RDWR)
     with pytest.raises(EngineGone):
-        Frames().attach(ASK, Leased("lease", f"memfd:{os.getpid()}:{descriptor}:faceplate-0123456789abcdef", SIZE))
+        attach(ASK, Leased("lease", f"memfd:{os.getpid()}:{descriptor}:faceplate-0123456789abcdef", SIZE))
     os.close(descriptor)
 
 
@@ -90,7 +81,7 @@ def test_memory_that_is_gone_is_an_error(leases: Leases):
     gone = leased(leases)
     leases.close()
     with pytest.raises(EngineGone):
-        Frames().attach(ASK, gone)
+        attach(ASK, gone)
 
 
 def test_memory_of_another_user_is_an_error(leases: Leases):
@@ -99,11 +90,11 @@ def test_memory_of_another_user_is_an_error(leases: Leases):
     code = f"""
 import _posixshmem, os, sys
 from engine.wire.errors import EngineIncompatible
-from engine.wire.frames import Frames
+from engine.wire.frames import attach
 from engine.wire.messages import Lease, Leased
 os.setuid(65534)
 try:
-    Frames().attach(Lease(64, 96, 4, "float32"), {leased(leases)!r})
+    attach(Lease(64, 96, 4, "float32"), {leased(leases)!r})
 except EngineIncompatible as error:
     sys.exit("same user" not in str(error))
 sys.exit(2)
@@ -111,37 +102,42 @@ sys.exit(2)
     assert subprocess.run([sys.executable, "-c", code], cwd=ROOT, check=False, timeout=60).returncode == 0
 
 
-def test_an_array_outlives_its_lease_and_its_frames(leases: Leases):
-    granted, frames = leased(leases), Frames()
-    pixels = frames.attach(ASK, granted)
-    frames.release(granted.lease)
-    frames.close()
+def test_a_picture_to_read_cannot_be_written(leases: Leases):
+    granted = leased(leases)
+    seen = attach(ASK, granted, writing=False)
+    attach(ASK, granted)[...] = 2.0
+    assert (seen == 2.0).all()
+    with pytest.raises(ValueError, match="read-only"):
+        seen[...] = 1.0
+    with pytest.raises(ValueError):
+        seen.flags.writeable = True
+
+
+def test_an_array_outlives_its_lease(leases: Leases):
+    pixels = attach(ASK, leased(leases))
     leases.close()
     pixels[...] = 1.0
     assert pixels.sum() == pixels.size
 
 
-def test_released_mappings_are_used_again_and_few_are_kept(leases: Leases):
+def test_a_picture_is_unmapped_with_its_last_array(leases: Leases):
     def mappings() -> int:
         with open("/proc/self/maps") as file:  # noqa: PTH123
             return sum("faceplate-" in line for line in file)
 
-    frames, before = Frames(), mappings()
-    granted = [leased(leases) for _ in range(IDLE_MAPPINGS + 3)]
-    for one in granted:
-        frames.attach(ASK, one)
-    for one in granted:
-        frames.release(one.lease)
-    engine = len(granted)
-    assert mappings() - before == engine + IDLE_MAPPINGS
-    frames.attach(ASK, granted[-1])[...] = 5.0
-    assert mappings() - before == engine + IDLE_MAPPINGS
-    assert (leases.picture(OWNER, granted[-1].lease) == 5.0).all()
-    frames.close()
-    assert mappings() - before == engine
+    granted = leased(leases)
+    engine, files = mappings(), len(os.listdir("/proc/self/fd"))  # noqa: PTH208
+    row = attach(ASK, granted)[5]
+    assert mappings() == engine + 1
+    del row
+    assert mappings() == engine
+    assert len(os.listdir("/proc/self/fd")) == files  # noqa: PTH208
 
 
-def test_releasing_what_is_not_leased_does_nothing():
-    frames = Frames()
-    frames.release("made-up")
-    assert not frames._idle
+def test_a_large_picture_is_mapped_where_huge_pages_can_be(leases: Leases):
+    ask = Lease(1024, 1500, 4, "float32")
+    granted = leased(leases, ask)
+    arrays = [attach(ask, granted, writing) for writing in (True, False, True)]
+    assert [array.ctypes.data % HUGE_PAGE for array in arrays] == [0, 0, 0]
+    arrays[0][...] = 1.0
+    assert (arrays[1] == 1.0).all()

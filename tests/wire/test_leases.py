@@ -12,9 +12,10 @@ import numpy as np
 import pytest
 
 from engine.errors import LeaseError, NoRoom
-from engine.leases import Granted, Leases
+from engine.leases import IDLE_BLOCKS, Granted, Leases
 from engine.segments import Block, Create, named_block, shared_block, unnamed_block
-from engine.wire.frames import Frames
+from engine.wire.errors import EngineIncompatible
+from engine.wire.frames import attach
 from engine.wire.messages import Lease, Leased
 from tests.wire.host import ROOT, Host
 
@@ -78,7 +79,7 @@ def test_a_submitted_picture_is_what_was_written(leases: Leases, pixel):
     granted = grant(leases, A, ask)
     assert granted.size == 5 * 7 * 3 * np.dtype(pixel).itemsize
     values = np.arange(105).reshape(5, 7, 3).astype(pixel)
-    Frames().attach(ask, Leased(*granted))[...] = values
+    attach(ask, Leased(*granted))[...] = values
     pixels, colorspace = leases.submit(A, granted.lease)
     assert pixels.dtype == pixel and colorspace == "ACEScg"
     np.testing.assert_array_equal(pixels, values)
@@ -170,10 +171,13 @@ def test_case_4_a_client_killed_while_it_writes_leaves_nothing(leases: Leases):
 
 def test_the_copies_of_a_vanished_client_go_at_once(leases: Leases):
     granted = leases.grant(A, 2048, 2048, 4, "uint8")
+    client = attach(Lease(2048, 2048, 4, "uint8"), Leased(*granted))
     leases.submit(A, granted.lease)
     before = resident()
     leases.reclaim(A)
+    # The copy, and the engine's mapping; the client still has its own.
     assert before - resident() > 30 << 20
+    assert not client.any()
 
 
 def test_only_the_vanished_client_loses_its_leases(leases: Leases):
@@ -181,6 +185,8 @@ def test_only_the_vanished_client_loses_its_leases(leases: Leases):
     leases.reclaim(A)
     assert not exists(gone.segment) and exists(stays.segment)
     assert leases.picture(B, stays.lease).shape == (64, 96, 4)
+    leases.release(B, stays.lease)
+    assert grant(leases, B).segment == stays.segment
 
 
 def test_case_5_the_exit_of_a_client_unlinks_nothing(leases: Leases):
@@ -240,13 +246,140 @@ def test_case_7_what_is_written_after_submitting_has_no_effect(leases: Leases):
 
 def test_a_copy_is_used_again_only_when_nobody_has_it(leases: Leases):
     granted = grant(leases, A)
+    client = attach(ASK, Leased(*granted))
     for value in range(1, 6):
-        leases.picture(A, granted.lease)[...] = value
+        client[...] = value
         kept = leases.submit(A, granted.lease).pixels[0, :5]
-        leases.picture(A, granted.lease)[...] = 100
+        client[...] = 100
         leases.submit(A, granted.lease)
         assert (kept == value).all()
     assert leases.held_bytes <= 4 * SIZE
+
+
+@pytest.fixture
+def unnamed():
+    leases = Leases(64 << 20, create=unnamed_block)
+    yield leases
+    leases.close()
+
+
+def test_a_picture_that_nobody_can_write_to_is_taken_without_a_copy(unnamed: Leases):
+    granted = grant(unnamed, A)
+    attach(ASK, Leased(*granted))[...] = 1.0
+    first = unnamed.submit(A, granted.lease)
+    assert unnamed.held_bytes == SIZE and (first.pixels == 1.0).all()
+    assert not first.pixels.flags.writeable
+    assert not unnamed.picture(A, granted.lease).flags.writeable
+    assert unnamed.submit(A, granted.lease) is first is unnamed.submitted(A, granted.lease)
+
+
+def test_what_was_taken_without_a_copy_can_only_be_read(unnamed: Leases):
+    granted = grant(unnamed, A)
+    attach(ASK, Leased(*granted))[...] = 1.0
+    pixels = unnamed.submit(A, granted.lease).pixels
+    # Were SIGIO sent, it would end this process.
+    for _ in range(3):
+        with pytest.raises(EngineIncompatible, match="cannot be reached"):
+            attach(ASK, Leased(*granted))
+    seen = attach(ASK, Leased(*granted), writing=False)
+    assert (seen == 1.0).all() and not seen.flags.writeable
+    assert (pixels == 1.0).all()
+
+
+def test_memory_taken_without_a_copy_can_be_written_again_only_when_nobody_has_it(unnamed: Leases):
+    first = grant(unnamed, A)
+    pixels = unnamed.submit(A, first.lease).pixels[3:]
+    unnamed.release(A, first.lease)
+    second = grant(unnamed, A)
+    assert second.segment != first.segment
+    del pixels
+    third = grant(unnamed, A)
+    assert third.segment == first.segment
+    attach(ASK, Leased(*third))[...] = 3.0
+    assert (unnamed.submit(A, third.lease).pixels == 3.0).all()
+
+
+LOCKED = """
+import os
+from engine.segments import unnamed_block
+os.setuid({user})
+block = unnamed_block(4096)
+path = "/proc/self/fd/" + block.name.split(":")[2]
+assert block.lock()
+os.close(os.open(path, os.O_RDONLY))
+for flags in (os.O_RDWR, os.O_WRONLY):
+    try:
+        os.open(path, flags | os.O_NONBLOCK)
+    except ({error}):
+        pass
+    else:
+        raise SystemExit("opened")
+block.unlock()
+os.close(os.open(path, os.O_RDWR))
+"""
+
+
+@pytest.mark.parametrize(("user", "error"), [(65534, "PermissionError"), (0, "BlockingIOError")])
+def test_the_kernel_opens_a_locked_block_only_to_read(user, error):
+    if os.geteuid():
+        pytest.skip("only root can become another user")
+    command = [sys.executable, "-c", LOCKED.format(user=user, error=error)]
+    outcome = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False, timeout=60)
+    assert outcome.returncode == 0, outcome.stderr
+
+
+@pytest.mark.parametrize("way", ["mapping", "descriptor", "process", "engine"])
+def test_who_could_still_write_makes_the_engine_copy(unnamed: Leases, way):
+    granted = grant(unnamed, A)
+    _, process, number, _ = granted.segment.split(":")
+    held: object = None
+    match way:
+        case "mapping":
+            held = attach(ASK, Leased(*granted))
+        case "descriptor":
+            held = open(f"/proc/{process}/fd/{number}", "r+b")  # noqa: PTH123, SIM115
+        case "process":
+            held = Host(ASK, granted)
+            held.fill(0.0)
+        case "engine":
+            held = unnamed.picture(A, granted.lease)
+    pixels = unnamed.submit(A, granted.lease).pixels
+    assert unnamed.held_bytes == 2 * SIZE
+    attach(ASK, Leased(*granted))[...] = 1.0
+    assert not pixels.any()
+    if isinstance(held, Host):
+        held.kill()
+
+
+def test_a_release_during_a_copy_submits_nothing(monkeypatch: pytest.MonkeyPatch):
+    leases = Leases(1 << 20, create=named_block)
+    granted = grant(leases, A)
+    monkeypatch.setattr("engine.leases.np.copyto", lambda *_: leases.release(A, granted.lease))
+    with pytest.raises(LeaseError, match="no such lease"):
+        leases.submit(A, granted.lease)
+    monkeypatch.undo()
+    assert leases.count == 0
+    leases.close()
+
+
+def test_only_few_blocks_wait_to_be_used_again(leases: Leases):
+    granted = [grant(leases, A) for _ in range(IDLE_BLOCKS + 3)]
+    for one in granted:
+        leases.release(A, one.lease)
+    assert leases.held_bytes == IDLE_BLOCKS * SIZE
+    assert [exists(one.segment) for one in granted] == [False] * 3 + [True] * IDLE_BLOCKS
+
+
+def test_large_blocks_are_taken_without_a_copy_too(unnamed: Leases):
+    """They are of huge pages where the kernel can, which the reservation must not undo."""
+    ask = Lease(1024, 1500, 4, "float32")
+    granted = grant(unnamed, A, ask)
+    client = attach(ask, Leased(*granted))
+    client[...] = np.arange(1500 * 4).reshape(1500, 4)
+    del client
+    pixels = unnamed.submit(A, granted.lease).pixels
+    assert unnamed.held_bytes == granted.size == 1024 * 1500 * 16
+    assert (pixels == np.arange(1500 * 4).reshape(1500, 4)).all()
 
 
 def test_what_was_not_submitted_is_not_given(leases: Leases):
@@ -333,6 +466,10 @@ def test_close_takes_everything_away_and_arrays_stay_valid(leases: Leases):
     assert picture.sum() == picture.size and not submitted.any()
     with pytest.raises(LeaseError, match="ending"):
         grant(leases, A)
+    del picture, submitted
+    leases.reclaim(A)
+    leases.close()
+    assert leases.held_bytes == 0
 
 
 def test_a_client_cannot_shrink_what_the_engine_has_mapped():
@@ -348,13 +485,13 @@ def test_a_client_cannot_shrink_what_the_engine_has_mapped():
 
 def test_a_new_owner_gets_other_memory_than_an_old_one_had(leases: Leases):
     old = grant(leases, A)
-    kept = Frames().attach(ASK, Leased(*old))
+    kept = attach(ASK, Leased(*old))
     kept[...] = 7.0
     leases.submit(A, old.lease)
     leases.release(A, old.lease)
     new = grant(leases, B)
     assert new.segment != old.segment
-    seen = Frames().attach(ASK, Leased(*new))
+    seen = attach(ASK, Leased(*new))
     assert not seen.any()
     kept[...] = 8.0
     assert not seen.any() and not leases.submit(B, new.lease).pixels.any()
@@ -385,7 +522,7 @@ def test_limits():
 
 
 def test_the_limit_counts_copies_and_gives_up_what_is_idle():
-    leases = Leases(3 * SIZE)
+    leases = Leases(3 * SIZE, create=named_block)
     first, second = grant(leases, A), grant(leases, A)
     kept = leases.submit(A, first.lease)
     assert leases.held_bytes == 3 * SIZE
@@ -407,9 +544,13 @@ def test_many_threads(leases: Leases):
         owner = b"%d" % number
         for value in range(40):
             granted = grant(leases, owner)
-            leases.picture(owner, granted.lease)[...] = value + 100 * number
+            client = attach(ASK, Leased(*granted))
+            client[...] = value + 100 * number
+            if value % 2:
+                del client
+                client = np.empty(1)
             pixels = leases.submit(owner, granted.lease).pixels
-            leases.picture(owner, granted.lease)[...] = -1
+            client[...] = -1
             assert (pixels == value + 100 * number).all()
             leases.release(owner, granted.lease)
         leases.reclaim(owner)
