@@ -116,8 +116,10 @@ if sys.platform == "linux":
             """Take a read lease on the memory, as fcntl(2) has it: the kernel grants one only while nobody has a
             descriptor or a mapping to write with.
 
-            Then it refuses to open another one, by the mode; a process that changes that, or root, waits for
-            /proc/sys/fs/lease-break-time (45 s). Write seals would be for ever: the memory could not be used again.
+            Then it refuses to open another one, by the mode. A process of the same user that changes the mode, or
+            root, has to wait for /proc/sys/fs/lease-break-time (45 s) and is then let in; such a process could as
+            well write to the engine's own memory. Write seals would be for ever: the memory could not be used again,
+            and fresh pages take longer than a copy.
             """
             os.fchmod(self._descriptor, 0o400)
             try:
