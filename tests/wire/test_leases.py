@@ -459,6 +459,9 @@ def test_close_takes_everything_away_and_arrays_stay_valid(leases: Leases):
     granted = [grant(leases, A), grant(leases, B)]
     picture = leases.picture(A, granted[0].lease)
     submitted = leases.submit(B, granted[1].lease).pixels
+    over = grant(leases, B)
+    last = leases.picture(B, over.lease)
+    leases.release(B, over.lease)
     leases.close()
     assert not any(exists(segment) for _, segment, _ in granted)
     assert leases.held_bytes == 0 and leases.count == 0
@@ -466,7 +469,7 @@ def test_close_takes_everything_away_and_arrays_stay_valid(leases: Leases):
     assert picture.sum() == picture.size and not submitted.any()
     with pytest.raises(LeaseError, match="ending"):
         grant(leases, A)
-    del picture, submitted
+    del picture, submitted, last
     leases.reclaim(A)
     leases.close()
     assert leases.held_bytes == 0
@@ -536,6 +539,15 @@ def test_the_limit_counts_copies_and_gives_up_what_is_idle():
     grant(leases, B)
     assert not exists(second.segment) and leases.held_bytes == 3 * SIZE
     assert not kept.pixels.any()
+    leases.close()
+
+
+def test_a_submission_takes_the_memory_of_the_one_before():
+    leases = Leases(2 * SIZE, create=named_block)
+    granted = grant(leases, A)
+    for _ in range(3):
+        leases.submit(A, granted.lease)
+    assert leases.held_bytes == 2 * SIZE
     leases.close()
 
 
