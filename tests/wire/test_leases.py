@@ -6,6 +6,7 @@ import subprocess
 import sys
 import time
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -551,12 +552,18 @@ def test_a_submission_takes_the_memory_of_the_one_before():
     leases.close()
 
 
-def test_many_threads(leases: Leases):
+def test_many_threads(create: Create, request: pytest.FixtureRequest):
+    request.addfinalizer(partial(sys.setswitchinterval, sys.getswitchinterval()))
+    sys.setswitchinterval(1e-6)
+    leases = Leases(28 * SIZE, create=create)
+
     def work(number: int) -> None:
         owner = b"%d" % number
-        for value in range(40):
-            granted = grant(leases, owner)
-            client = attach(ASK, Leased(*granted))
+        for value in range(60):
+            # Of many sizes, so that idle blocks have to go all the time.
+            ask = Lease(64 - value, 96, 4, "float32")
+            granted = grant(leases, owner, ask)
+            client = attach(ask, Leased(*granted))
             client[...] = value + 100 * number
             if value % 2:
                 del client
