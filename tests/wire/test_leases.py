@@ -432,6 +432,14 @@ def test_case_8_memory_without_a_name_that_cannot_be_had_is_an_error():
     assert outcome.returncode == 0 and not outcome.stderr, outcome.stderr
 
 
+@pytest.mark.parametrize("rows", [1, 5, 9000, 30001])
+def test_a_granted_picture_is_really_there(leases: Leases, rows):
+    granted = leases.grant(A, rows, 1000, 1, "uint8")
+    kind, *words = granted.segment.split(":")
+    path = f"/dev/shm/{words[0]}" if kind == "shm" else f"/proc/{words[0]}/fd/{words[1]}"
+    assert os.stat(path).st_blocks * 512 >= granted.size  # noqa: PTH116
+
+
 ENGINE = """
 import time
 from engine.leases import Leases
