@@ -142,3 +142,16 @@ class Cancelled(FaceplateError):
     """The person stopped the job; whole frames are kept."""
 
     code = "cancelled"
+
+
+class LeaseError(FaceplateError):
+    """A picture cannot be leased, or there is no such lease; an error never says whose it is or where it lies."""
+
+    code = "lease"
+
+
+class NoRoom(LeaseError):
+    """There is no memory for a leased picture now."""
+
+    code = "no-room"
+    retry = True

@@ -55,6 +55,14 @@ def test_host_addons_reach_the_engine_only_through_wire():
         assert all(name == "engine.wire" or name.startswith("engine.wire.") for name in reached), f"{path}: {reached}"
 
 
+def test_what_hosts_carry_needs_little():
+    for path in (ROOT / "engine/wire").rglob("*.py"):
+        names = {name for name in imports(path) if name.split(".")[0] not in sys.stdlib_module_names}
+        assert all(
+            name in {"numpy", "numpy.typing", "msgspec", "zmq"} or name.startswith("engine.wire.") for name in names
+        ), f"{path}: {names}"
+
+
 def test_the_engine_runs_without_the_packages_of_its_extras():
     """matplotlib and scikit-image are for the demo, Pillow for its pictures: nothing else may need them."""
     demo_only = {"matplotlib", "skimage", "PIL"}

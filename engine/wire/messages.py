@@ -82,6 +82,7 @@ class Lease(Request, frozen=True, tag="lease"):
 class Submit(Request, frozen=True, tag="submit"):
     """The picture in a lease is complete: the engine takes it, and later writes by the client have no effect on it.
 
+    Without a copy, if the client has let go of its arrays; then the lease can only be read until it is released.
     Answered by Done.
     """
 
