@@ -14,6 +14,7 @@ from engine.events import Event, Progress, shown
 from engine.failure import failure_of
 from engine.folders import is_folder
 from engine.jobs import JobQueue
+from engine.leases import Leases
 from engine.models.catalogue import MODELS
 from engine.provenance.consent import check_consent, read_consent
 from engine.server import Answer, Engine
@@ -33,16 +34,23 @@ from engine.wire.messages import (
     IdentityList,
     JobList,
     Jobs,
+    Lease,
+    Leased,
     ModelList,
     Models,
+    Release,
+    Reply,
     Shutdown,
     Solve,
     State,
     Status,
+    Submit,
     Swap,
     Welcome,
 )
 
+# All pictures that clients share with the engine.
+_LEASED_BYTES = 2 << 30
 # Folders that are looked at for one list of identities.
 _MOST_FOLDERS = 1000
 
@@ -55,7 +63,8 @@ class Service(Engine):
         self._began = time.monotonic()
         self._turns = Turns()
         self._jobs = JobQueue(self._turns)
-        # What looks at folders, so that a slow disk holds up nobody's messages.
+        self._leases = Leases(_LEASED_BYTES)
+        # What looks at folders and takes pictures, so that it holds up nobody's messages.
         self._lookers = ThreadPoolExecutor(2, "look")
         self._warm = 0.0
         self._closing = threading.Event()
@@ -70,9 +79,11 @@ class Service(Engine):
         self._closing.set()
         self._jobs.close()
         self._lookers.shutdown()
+        self._leases.close()
 
     def vanished(self, client: bytes) -> None:
         self._jobs.vanished(client)
+        self._leases.reclaim(client)
 
     def handle(self, client: bytes, request: AnyRequest, answer: Answer) -> None:
         match request:
@@ -84,6 +95,14 @@ class Service(Engine):
                 self._jobs.job(job).follow(answer)
             case Cancel(job=job):
                 self._jobs.job(job).cancel()
+                answer(Done())
+            case Lease():
+                picture = request.height, request.width, request.channels, request.pixel, request.colorspace
+                answer(Leased(*self._leases.grant(client, *picture)))
+            case Submit(lease=lease):
+                self._lookers.submit(_answer_with, answer, lambda: self._submitted(client, lease))
+            case Release(lease=lease):
+                self._leases.release(client, lease)
                 answer(Done())
             case Jobs():
                 answer(JobList(self._jobs.states()))
@@ -97,12 +116,17 @@ class Service(Engine):
                 answer(Done())
                 self._stop()
 
+    def _submitted(self, client: bytes, lease: str) -> Done:
+        self._leases.submit(client, lease)
+        return Done()
+
     def _state(self) -> State:
         return State(
             engine=__version__,
             pid=os.getpid(),
             seconds=time.monotonic() - self._began,
             warm=self._warm,
+            leased=self._leases.held_bytes,
             clients=self._count(),
             jobs=self._jobs.states(),
         )
@@ -130,7 +154,7 @@ def _welcome(version: int) -> Welcome | Failure:
     return Welcome(VERSION, __version__, os.getpid(), color_config=shown(os.environ.get("OCIO", "")))
 
 
-def _answer_with(answer: Answer, make: Callable[[], IdentityList]) -> None:
+def _answer_with(answer: Answer, make: Callable[[], Reply]) -> None:
     try:
         answer(make())
     except FaceplateError as error:

@@ -55,20 +55,6 @@ class Swap(Request, frozen=True, tag="swap"):
     detach: bool = False
 
 
-class Preview(Request, frozen=True, tag="preview"):
-    """One frame of a shot, into the lease `lease`: (height, width, 4) of its display window. Answered by Previewed.
-
-    `source` is the lease of a picture that takes the place of the plate's frame; empty reads the file. With `scrub`
-    an older preview of the same client that has not begun is dropped, and answered by a Failure `dropped`.
-    """
-
-    shot: dict[str, Any]
-    frame: int
-    lease: str
-    source: str = ""
-    scrub: bool = False
-
-
 class Lease(Request, frozen=True, tag="lease"):
     """Shared memory for a picture (height, width, channels) of `pixel`, in a colour space. Answered by Leased."""
 
@@ -182,20 +168,6 @@ class Ended(Reply, frozen=True, tag="ended"):
     failure: Failure | None = None
 
 
-class Previewed(Reply, frozen=True, tag="previewed"):
-    """The picture is in its lease: scene-linear, in the plate's primaries, premultiplied; rows from the top.
-
-    `height` and `width` of the display window; `faces` that were replaced; `milliseconds` that each stage took.
-    """
-
-    lease: str
-    frame: int
-    height: int
-    width: int
-    faces: int
-    milliseconds: dict[str, float]
-
-
 class Leased(Reply, frozen=True, tag="leased"):
     """A lease: its number to ask with, and the segment and size that only this client may map."""
 
@@ -224,12 +196,13 @@ class JobList(Reply, frozen=True, tag="job-list"):
 
 
 class State(Reply, frozen=True, tag="state"):
-    """The engine: how long it runs (seconds), how far it is warm (0 to 1), its clients and its jobs."""
+    """The engine: how long it runs (seconds), how far it is warm (0 to 1), leased bytes, clients and jobs."""
 
     engine: str
     pid: int
     seconds: float
     warm: float
+    leased: int
     clients: int
     jobs: tuple[JobState, ...]
 
@@ -253,12 +226,10 @@ class IdentityList(Reply, frozen=True, tag="identity-list"):
 
 
 AnyRequest = (
-    Hello | Solve | Swap | Preview | Lease | Submit | Release | Cancel | Jobs | Follow | Status | Models | Identities
-    | Shutdown
+    Hello | Solve | Swap | Lease | Submit | Release | Cancel | Jobs | Follow | Status | Models | Identities | Shutdown
 )  # fmt: skip
 AnyReply = (
-    Welcome | Done | Failure | Accepted | Reported | Ended | Previewed | Leased | JobList | State | ModelList
-    | IdentityList
+    Welcome | Done | Failure | Accepted | Reported | Ended | Leased | JobList | State | ModelList | IdentityList
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()

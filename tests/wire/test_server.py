@@ -11,6 +11,7 @@ import zmq
 
 from engine.wire.client import Client
 from engine.wire.errors import EngineError, EngineGone, EngineRefused
+from engine.wire.frames import attach
 from engine.wire.messages import (
     MOST_BYTES,
     VERSION,
@@ -23,11 +24,15 @@ from engine.wire.messages import (
     IdentityList,
     JobList,
     Jobs,
+    Lease,
+    Leased,
     ModelList,
     Models,
+    Release,
     Shutdown,
     State,
     Status,
+    Submit,
     Swap,
     Welcome,
     decode_reply,
@@ -213,6 +218,40 @@ def _resident(engine: EngineProcess) -> float:
     """MiB."""
     with open(f"/proc/{engine.process.pid}/statm") as file:  # noqa: PTH123
         return int(file.read().split()[1]) * os.sysconf("SC_PAGESIZE") / 2**20
+
+
+def test_a_picture_is_leased_submitted_and_let_go(engine: EngineProcess, client: Client) -> None:
+    asked = Lease(108, 192, 4, "float32", "ACEScg")
+    leased = client.ask(asked, Leased)
+    pixels = attach(asked, leased)
+    pixels[...] = 0.5
+    assert client.ask(Status(), State).leased >= pixels.nbytes
+    with engine.client() as other, pytest.raises(EngineRefused, match="lease"):
+        other.ask(Submit(leased.lease), Done)
+    del pixels
+    assert client.ask(Submit(leased.lease), Done) == Done()
+    assert (attach(asked, leased, writing=False) == 0.5).all()
+    assert client.ask(Release(leased.lease), Done) == Done()
+    with pytest.raises(EngineRefused, match="lease"):
+        client.ask(Release(leased.lease), Done)
+
+
+@pytest.mark.parametrize("size", [(0, 1, 1), (-1, 1, 1), (2**62, 2**62, 4), (65536, 65536, 64)])
+def test_a_picture_of_a_senseless_size(client: Client, size: tuple[int, int, int]) -> None:
+    with pytest.raises(EngineRefused) as raised:
+        client.ask(Lease(*size, "float32"), Leased)
+    assert raised.value.failure.code in ("lease", "no-room")
+
+
+def test_the_pictures_of_a_client_that_has_gone(engine: EngineProcess, client: Client) -> None:
+    other = engine.client()
+    other.ask(Lease(1080, 1920, 4, "float32"), Leased)
+    assert client.ask(Status(), State).leased > 30_000_000
+    other.close()
+    end = time.monotonic() + 10
+    while client.ask(Status(), State).leased > 30_000_000:
+        assert time.monotonic() < end
+        time.sleep(0.1)
 
 
 def test_an_engine_that_is_killed(own_engine: EngineProcess) -> None:

@@ -1,0 +1,89 @@
+"""The commands have their jobs done by the engine where one runs, and say and write the same."""
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.jobs.place import FRAMES, REPOSITORY, bytes_of
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def command(tmp_path_factory: pytest.TempPathFactory, work: Path) -> Iterator[Command]:
+    """`faceplate`, run in the folder of the work, with an engine's place of its own; the engine is ended afterwards."""
+    place = tmp_path_factory.mktemp("place")
+    environment = os.environ | {
+        "FACEPLATE_RUNTIME": str(place / "run"),
+        "FACEPLATE_LOGS": str(place / "log"),
+        "PYTHONPATH": str(REPOSITORY),
+    }
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        line = [sys.executable, "-m", "engine.cli", *map(str, arguments)]
+        return subprocess.run(line, cwd=work, env=environment, capture_output=True, text=True, timeout=120, check=False)
+
+    yield run
+    run("engine", "stop")
+
+
+def events(done: subprocess.CompletedProcess[str]) -> list[dict]:
+    return [json.loads(line) for line in done.stdout.splitlines()]
+
+
+def test_a_swap_with_an_engine_and_without(command: Command, work: Path) -> None:
+    swap = ("swap", "plate", "grace", "--tracks", "sh.tracks", "--layers", "patch,matte", "--json")
+    assert command("engine", "start").returncode == 0
+    remote = command(*swap, "-o", "remote/")
+    assert remote.returncode == 0, remote.stderr
+    (job,) = events(command("jobs", "--json"))
+    assert (job["kind"], job["state"], job["done"]) == ("swap", "done", len(FRAMES))
+    assert job["plate"] == str(work / "plate")
+    local = command(*swap, "-o", "local/", "--local")
+    assert len(events(command("jobs", "--json"))) == 1
+    assert bytes_of(work / "remote") == bytes_of(work / "local")
+    assert [event["type"] for event in events(remote)] == [event["type"] for event in events(local)]
+    again = command(*swap, "-o", "remote/")
+    assert [event["type"] for event in events(again)].count("frame-skipped") == len(FRAMES)
+    assert "3 of 3" in command("jobs").stdout
+
+
+def test_what_fails_is_said_in_the_same_way(command: Command, work: Path) -> None:
+    assert command("engine", "start").returncode == 0
+    for arguments in (
+        ("swap", "plate", "nobody", "-o", "out"),
+        ("swap", "gone.%04d.exr", "grace", "-o", "out"),
+        ("swap", "plate", "grace", "-o", "plate"),
+        ("solve", "plate", "-o", "out.exr"),
+    ):
+        remote, local = command(*arguments), command(*arguments, "--local")
+        assert remote.returncode == local.returncode in (1, 2), arguments
+        assert remote.stderr.replace(f"{work}/", "") == local.stderr.replace(f"{work}/", "")
+
+
+def test_an_interrupt_cancels_the_job_in_the_engine(command: Command, work: Path) -> None:
+    assert command("engine", "start").returncode == 0
+    line = [sys.executable, "-m", "engine.cli", "swap", "plate", "grace", "-o", "out", "--json"]
+    folder = command("engine", "status", "--json")
+    place = json.loads(folder.stdout)["place"]
+    environment = os.environ | {"FACEPLATE_RUNTIME": place, "PYTHONPATH": str(REPOSITORY)}
+    with subprocess.Popen(line, cwd=work, env=environment, stdout=subprocess.PIPE, text=True) as process:
+        assert process.stdout is not None
+        process.stdout.readline()
+        process.send_signal(signal.SIGINT)
+        assert process.wait(60) == 130
+    end = time.monotonic() + 20
+    while events(command("jobs", "--json"))[-1]["state"] != "cancelled":
+        assert time.monotonic() < end
+
+
+def test_without_an_engine_there_are_no_jobs(command: Command) -> None:
+    done = command("jobs")
+    assert done.returncode == 1 and "No engine runs" in done.stderr
