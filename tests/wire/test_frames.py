@@ -60,6 +60,7 @@ def test_less_than_was_asked_for_is_refused(leases: Leases):
         "shm:faceplate-0123456789abcdef\n",
         "memfd:1:../../etc:faceplate-0123456789abcdef",
         "memfd:self:0:faceplate-0123456789abcdef",
+        "memfd:1:0:faceplate-0123456789abcdef/x",
         "memfd:-1:0:faceplate-0123456789abcdef",
         "memfd:١:0:faceplate-0123456789abcdef",
     ],

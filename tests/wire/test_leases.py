@@ -346,6 +346,7 @@ def test_who_could_still_write_makes_the_engine_copy(unnamed: Leases, way):
             held = unnamed.picture(A, granted.lease)
     pixels = unnamed.submit(A, granted.lease).pixels
     assert unnamed.held_bytes == 2 * SIZE
+    assert Path(f"/proc/{process}/fd/{number}").stat().st_mode & 0o777 == 0o600
     attach(ASK, Leased(*granted))[...] = 1.0
     assert not pixels.any()
     if isinstance(held, Host):
