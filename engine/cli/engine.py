@@ -12,6 +12,7 @@ from engine.cli.session import session
 
 if TYPE_CHECKING:
     from engine.resident import Server, Standing
+    from engine.wire.place import Connection
 
 
 def start(json: Json = False) -> None:
@@ -37,7 +38,7 @@ def stop(json: Json = False) -> None:
         from engine.resident import standing
         from engine.resident import stop as stop_engine
 
-        pid = stop_engine()
+        pid = stop_engine(_ask_to_end)
         _show(standing(), f"The engine, process {pid}, has ended." if pid else "No engine runs.", json)
 
 
@@ -61,6 +62,15 @@ def warm(json: Json = False) -> None:
         from engine.warm import warm as make_ready
 
         make_ready(current.report)
+
+
+def _ask_to_end(connection: "Connection") -> None:
+    from engine.wire.client import Client
+    from engine.wire.connect import link_to
+    from engine.wire.messages import Done, Shutdown
+
+    with Client(link_to(connection), "faceplate engine stop") as client:
+        client.ask(Shutdown(), Done)
 
 
 def _server(place: Path) -> "Server":

@@ -16,7 +16,7 @@ from engine.events import Event, FrameFailed, Notice, shown
 from engine.geometry import Box
 from engine.plates.channels import OURS
 from engine.plates.chunks import covering
-from engine.plates.companion import PART_NAME
+from engine.plates.companion import layer_part_name
 from engine.plates.compare import Allowed, Differences, all_bands, bands_of, chunk_digests, compare_samples
 from engine.plates.exr import choose_picture
 from engine.plates.header import WINDOW
@@ -92,8 +92,8 @@ class _Verification:
         for number, part in enumerate(old[len(new) :], len(new)):
             self._problems.append(f"The part {part.name or number} is missing.")
         for number, part in enumerate(new[len(old) :], len(old)):
-            if part.name == PART_NAME:
-                self._added.append(f"part {PART_NAME}")
+            if part.name == layer_part_name(self._first.layout):
+                self._added.append(f"part {part.name}")
             else:
                 self._problems.append(f"The part {part.name or number} is not the plate's.")
         found = self._unlike or self._problems or self._channels

@@ -48,12 +48,16 @@ class Link:
     """A connection to the engine. For one thread."""
 
     def __init__(self, address: str, server_key: bytes, client_public: bytes, client_secret: bytes) -> None:
-        """Connect in the background; keys are in Z85, as the connection file has them."""
+        """Connect in the background; keys are in Z85, as the connection file has them. Raises EngineIncompatible."""
         self._context = zmq.Context()
         self._dealer = self._context.socket(zmq.DEALER)
-        self._dealer.setsockopt(zmq.CURVE_SERVERKEY, server_key)
-        self._dealer.setsockopt(zmq.CURVE_PUBLICKEY, client_public)
-        self._dealer.setsockopt(zmq.CURVE_SECRETKEY, client_secret)
+        try:
+            self._dealer.setsockopt(zmq.CURVE_SERVERKEY, server_key)
+            self._dealer.setsockopt(zmq.CURVE_PUBLICKEY, client_public)
+            self._dealer.setsockopt(zmq.CURVE_SECRETKEY, client_secret)
+        except zmq.ZMQError as error:
+            self.close()
+            raise EngineIncompatible("The engine's keys cannot be understood.", "Start it again.") from error
         self._dealer.setsockopt(zmq.ROUTING_ID, b"c" + os.urandom(15))
         self._dealer.setsockopt(zmq.MAXMSGSIZE, MOST_BYTES)
         self._dealer.setsockopt(zmq.LINGER, 0)

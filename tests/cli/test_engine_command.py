@@ -25,7 +25,7 @@ from engine.wire.place import Connection, read_connection, write_connection
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 
-# Python loads this before anything else; `engine.server` is then the stand-in, in every process of a test.
+# Python loads this before anything else; `engine.assemble` is then the stand-in, in every process of a test.
 BEFORE_ALL = """
 import pathlib
 import engine
@@ -37,7 +37,7 @@ from engine import __version__
 from engine.wire.messages import VERSION
 from engine.wire.place import Connection, address, socket_path, write_connection
 
-class Server:
+class Assembly:
     def __init__(self, place):
         if "STAND_IN_BROKEN" in os.environ:
             raise RuntimeError("the face of Anna")
@@ -67,7 +67,7 @@ def place(tmp_path: Path, environment: dict[str, str], monkeypatch: pytest.Monke
     stand_in = tmp_path / "stand-in"
     (stand_in / "parts").mkdir(parents=True)
     (stand_in / "sitecustomize.py").write_text(BEFORE_ALL)
-    (stand_in / "parts" / "server.py").write_text(SERVER)
+    (stand_in / "parts" / "assemble.py").write_text(SERVER)
     environment["PYTHONPATH"] = f"{stand_in}{os.pathsep}{environment['PYTHONPATH']}"
     for name, folder in (("FACEPLATE_RUNTIME", "run"), ("FACEPLATE_LOGS", "logs")):
         environment[name] = str(tmp_path / folder)
@@ -296,7 +296,7 @@ def test_the_log_has_the_kind_of_an_error_and_not_what_it_quotes(
 ):
     environment["STAND_IN_BROKEN"] = "1"
     faceplate("engine", "start")
-    assert "RuntimeError" in log(tmp_path) and "server.py:" in log(tmp_path) and "Anna" not in log(tmp_path)
+    assert "RuntimeError" in log(tmp_path) and "assemble.py:" in log(tmp_path) and "Anna" not in log(tmp_path)
 
 
 def test_an_engine_that_is_never_ready_is_given_up(place: Path, monkeypatch: pytest.MonkeyPatch):
