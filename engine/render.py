@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from engine.faces.mesh import face_width
 from engine.faces.tracks import FaceGeometry, Track, Tracks
-from engine.geometry import Box
+from engine.geometry import Box, extent
 from engine.layers import Layers
 from engine.plates.color import PlateColor
 from engine.plates.frame import Frame
@@ -105,8 +105,7 @@ class Renderer:
         for job in self._jobs:
             face = job.track.at(number)
             if face is not None:
-                box = _box_of(job.swapper.crop(face, data_window)).intersect(data_window)
-                reach = box if reach.empty else reach if box.empty else reach.union(box)
+                reach = reach.union(_box_of(job.swapper.crop(face, data_window)).intersect(data_window))
         return reach
 
     def render(self, frame: Frame) -> RenderReport:
@@ -170,7 +169,7 @@ class Renderer:
                 full = _unpremultiplied(frame.rgb(box), alpha).copy()
                 over(full, (placed.matte > 0.0).astype(np.float32), None)
             matte = placed.matte if alpha is None else placed.matte * (alpha > 0.0)
-            frame.changes_in(_extent(matte, box))
+            frame.changes_in(extent(matte).moved(box.x0, box.y0))
             planes = frame.planes(box)
             if planes is not None:
                 counts = over(planes, matte, alpha)
@@ -228,14 +227,6 @@ def _box_of(crop: Crop) -> Box:
     points = corners @ inverse[:, :2].T + inverse[:, 2]
     low, high = np.floor(points.min(0) + 1e-6).astype(int), np.ceil(points.max(0) - 1e-6).astype(int)
     return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
-
-
-def _extent(matte: Float32, box: Box) -> Box:
-    """The smallest box that holds what the matte, which lies over `box`, lets through."""
-    rows, columns = np.flatnonzero(matte.any(axis=1)), np.flatnonzero(matte.any(axis=0))
-    if not rows.size:
-        return Box(0, 0, 0, 0)
-    return Box(int(columns[0]), int(rows[0]), int(columns[-1]) + 1, int(rows[-1]) + 1).moved(box.x0, box.y0)
 
 
 def _from_box(crop: Crop, box: Box) -> NDArray[np.float64]:

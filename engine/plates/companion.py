@@ -7,12 +7,13 @@ lay it over the plate; blocks without a face are all the same few bytes. It carr
 import os
 import struct
 from collections.abc import Iterable, Mapping
+from functools import reduce
 from pathlib import Path
 from typing import Literal
 
 import numpy as np
 
-from engine.geometry import Box
+from engine.geometry import Box, extent
 from engine.plates.bytefile import ByteFile
 from engine.plates.chunks import Lead, chunk_box
 from engine.plates.edit import NewPart
@@ -71,15 +72,8 @@ def layer_part_name(layout: ExrLayout) -> str:
 
 def cropped(layers: Mapping[str, Pixels], loaded: Box) -> Box:
     """The smallest box that holds everything in the layers that is not zero; of one pixel where there is nothing."""
-    rows = np.zeros(loaded.height, bool)
-    columns = np.zeros(loaded.width, bool)
-    for values in layers.values():
-        rows |= values.any(axis=1)
-        columns |= values.any(axis=0)
-    if not rows.any():
-        return Box(loaded.x0, loaded.y0, loaded.x0 + 1, loaded.y0 + 1)
-    (y0, *_, y1), (x0, *_, x1) = np.flatnonzero(rows).tolist() * 2, np.flatnonzero(columns).tolist() * 2
-    return Box(loaded.x0 + x0, loaded.y0 + y0, loaded.x0 + x1 + 1, loaded.y0 + y1 + 1)
+    found = reduce(Box.union, (extent(values) for values in layers.values()))
+    return (Box(0, 0, 1, 1) if found.empty else found).moved(loaded.x0, loaded.y0)
 
 
 def write_companion(part: NewPart, target: Path) -> None:

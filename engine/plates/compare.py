@@ -12,7 +12,7 @@ from itertools import chain
 import numpy as np
 
 from engine.errors import FrameUnreadable
-from engine.geometry import Box
+from engine.geometry import Box, extent
 from engine.plates.bytefile import ByteFile
 from engine.plates.chunks import Chunk, chunk_box, covering
 from engine.plates.layout import ChannelLayout, PartLayout, unreadable
@@ -139,9 +139,8 @@ class _Comparison:
                 within[...] = False
         count = int(np.count_nonzero(differs))
         if count:
-            before, extent = self.found.outside.get(channel.name, (0, None))
-            own = _extent(channel, box, differs)
-            self.found.outside[channel.name] = before + count, own if extent is None else own.union(extent)
+            before, where = self.found.outside.get(channel.name, (0, Box(0, 0, 0, 0)))
+            self.found.outside[channel.name] = before + count, where.union(_where(channel, box, differs))
 
 
 def _digest(file: ByteFile, start: int, size: int) -> bytes:
@@ -172,10 +171,9 @@ def _bits(plane: Pixels) -> Bytes:
     return plane.view(f"u{plane.dtype.itemsize}")
 
 
-def _extent(channel: ChannelLayout, box: Box, differs: Pixels) -> Box:
-    """The smallest box of pixels that holds the samples of `box` that differ."""
+def _where(channel: ChannelLayout, box: Box, differs: Pixels) -> Box:
+    """The smallest box of pixels that holds the samples of `box` that differ, of which there are some."""
     across, down = channel.sampling
-    first_rows, first_columns = (place.start for place in samples(channel, box))
-    rows = np.flatnonzero(differs.any(axis=1)) + first_rows
-    columns = np.flatnonzero(differs.any(axis=0)) + first_columns
-    return Box(int(columns[0]) * across, int(rows[0]) * down, int(columns[-1]) * across + 1, int(rows[-1]) * down + 1)
+    rows, columns = samples(channel, box)
+    found = extent(differs).moved(columns.start, rows.start)
+    return Box(found.x0 * across, found.y0 * down, (found.x1 - 1) * across + 1, (found.y1 - 1) * down + 1)

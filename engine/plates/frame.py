@@ -158,7 +158,7 @@ class Frame:
     def changes_in(self, box: Box) -> None:
         """Say that what was changed, or is going to be, lies in `box` and in the boxes that were named before."""
         before = _NOWHERE if self.changed is None else self.changed
-        self.changed = box if before.empty else before if box.empty else before.union(box)
+        self.changed = before.union(box)
 
     def _inside(self, box: Box) -> tuple[slice, slice]:
         if box.empty or box.intersect(self.loaded) != box:
