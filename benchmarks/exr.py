@@ -27,8 +27,9 @@ from engine.geometry import Box
 from engine.plates.edit import write_edited
 from engine.plates.plate import Plate
 from engine.plates.rows import Pixels
-from engine.plates.splice import Chunks, ExrFile, encode_blocks, is_plain
+from engine.plates.splice import ExrFile, encode_blocks, is_plain
 from engine.plates.write import write_frame
+from engine.shot import Chunks
 
 WIDTH, HEIGHT = 4096, 2160
 FACE = Box(1500, 630, 2400, 1530)

@@ -14,8 +14,9 @@ from engine import __version__
 from engine.errors import FaceplateError, IdentityError
 from engine.events import shown
 from engine.faces.tracks import Tracks
-from engine.plates.companion import BESIDE, companion_path
+from engine.plates.companion import BESIDE
 from engine.plates.header import attribute
+from engine.plates.naming import companion_path
 from engine.plates.plate import Plate
 from engine.plates.splice import ExrFile
 from engine.provenance.consent import Consent
@@ -45,7 +46,6 @@ class Marks:
             *(_pictures_digest(Path(entry.identity)) for entry in shot.replace),
             *(_file_digest(Path(entry.face[len(LIKE) :])) for entry in shot.replace if entry.face.startswith(LIKE)),
         )
-
         self._mark = attribute(self.digest)
 
     def of(self, faces: int) -> dict[str, object]:

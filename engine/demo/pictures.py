@@ -17,7 +17,7 @@ from engine.demo.photos import PRINT
 from engine.demo.plate import RATE
 from engine.geometry import Box
 from engine.layers import PATCH
-from engine.plates.companion import companion_path
+from engine.plates.naming import companion_path
 from engine.plates.plate import Plate
 from engine.plates.splice import ExrFile
 from kernels.view import view

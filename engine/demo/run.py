@@ -139,7 +139,7 @@ class _Job:
 
 def _look(output: Path, target: Photo, source: Photo, job: _Job, report: Report) -> Measured:
     """Measure the result, and leave the pictures of it."""
-    plate, result = Plate.open(output / "plate"), Plate.open(output / "result" / "plate.%04d.exr")
+    plate, result = Plate.open(output / "plate"), Plate.open(output / "result")
     frames = sorted(event.frame for event in job.done)
     observed: list[Seen] = []
     for sequence in (plate, result):

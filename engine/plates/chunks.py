@@ -46,15 +46,15 @@ class ChunkTable:
 def read_chunks(path: Path, file: ByteFile, layout: ExrLayout) -> ChunkTable:
     """Read and check the chunk table in `file`. Raises FrameUnreadable where blocks are missing."""
     promised = sum(part.chunk_count for part in layout.parts)
-    if layout.table + 8 * promised > layout.length:
+    start = layout.table + 8 * promised
+    if start > layout.length:
         raise _cut_off(path, layout, promised, promised)
     offsets = iter(struct.unpack(f"<{promised}Q", file.read(layout.table, 8 * promised)))
-    found: list[list[Chunk | None]] = []
-    for number, part in enumerate(layout.parts):
-        lead = Lead(part, number if layout.multi_part else None)
-        found.append([_checked(lead, file, next(offsets), place, layout) for place in lead.places()])
+    found = [
+        [_checked(lead, file, next(offsets), place, layout) for place in lead.places()]
+        for lead in leads_of(layout.parts, layout.multi_part)
+    ]
     absent = sum(chunk is None for chunks in found for chunk in chunks)
-    start = layout.table + 8 * promised
     if not absent:
         if sum(chunk.lead + chunk.packed for chunks in found for chunk in chunks if chunk) > layout.length - start:
             # A few bytes that belong to many blocks would be copied for each of them, and fill a disk.
@@ -142,6 +142,11 @@ class Lead:
         return self._form.pack(*self._number, column, row, 0, 0, packed)
 
 
+def leads_of(parts: Sequence[PartLayout], multi_part: bool) -> list[Lead]:
+    """The leads of each part of a file."""
+    return [Lead(part, number if multi_part else None) for number, part in enumerate(parts)]
+
+
 def _group_rows(part: PartLayout) -> int:
     return math.lcm(part.rows, *(channel.sampling[1] for channel in part.channels))
 
@@ -159,7 +164,7 @@ def _checked(lead: Lead, file: ByteFile, offset: int, place: tuple[int, ...], la
 
 def _scan(file: ByteFile, layout: ExrLayout, start: int) -> list[list[Chunk | None]]:
     """Every chunk that is found by going from one to the next."""
-    leads = [Lead(part, number if layout.multi_part else None) for number, part in enumerate(layout.parts)]
+    leads = leads_of(layout.parts, layout.multi_part)
     known = [{place: index for index, place in enumerate(lead.places())} for lead in leads]
     found: list[list[Chunk | None]] = [[None] * len(places) for places in known]
     position = start

@@ -4,27 +4,22 @@ A companion has the plate's data window, so that hosts that know no data window 
 lay it over the plate; blocks without a face are all the same few bytes. It carries the frame's header.
 """
 
-import os
 import struct
 from collections.abc import Iterable, Mapping
 from functools import reduce
-from pathlib import Path
-from typing import Literal
 
 import numpy as np
 
 from engine.geometry import Box, extent
-from engine.plates.bytefile import ByteFile
-from engine.plates.chunks import Lead, chunk_box
+from engine.plates.chunks import chunk_box
 from engine.plates.edit import NewPart
-from engine.plates.header import attribute, header_bytes
+from engine.plates.header import attribute
 from engine.plates.layout import CHUNK_ROWS, Attributes, ChannelLayout, ExrLayout, PartLayout
-from engine.plates.naming import companion_path as companion_path
 from engine.plates.rows import Bytes, Pixels, inside, new_planes, pack
 from engine.plates.workers import ordered
 from engine.plates.zipped import ZIP, compress
+from engine.shot import LayersIn
 
-LayersIn = Literal["file", "cropped-file", "part", "picture"]
 # Where layers are a file of their own.
 BESIDE: tuple[LayersIn, ...] = ("file", "cropped-file")
 
@@ -34,7 +29,6 @@ _NUMBERS = {np.dtype(np.uint32): 0, np.dtype(np.float16): 1, np.dtype(np.float32
 _NOT_CARRIED = frozenset(
     {"channels", "chunkCount", "dwaCompressionLevel", "idManifest", "name", "preview", "tiles", "type", "view"}
 )
-_VERSION = 2
 
 
 def layer_part(header: Attributes, window: Box, layers: Mapping[str, Pixels], loaded: Box, name: str = "") -> NewPart:
@@ -74,24 +68,6 @@ def cropped(layers: Mapping[str, Pixels], loaded: Box) -> Box:
     """The smallest box that holds everything in the layers that is not zero; of one pixel where there is nothing."""
     found = reduce(Box.union, (extent(values) for values in layers.values()))
     return (Box(0, 0, 1, 1) if found.empty else found).moved(loaded.x0, loaded.y0)
-
-
-def write_companion(part: NewPart, target: Path) -> None:
-    """Write a part as a new file of its own. Raises FileExistsError and OSError."""
-    head = header_bytes([part.layout.attributes], _VERSION)
-    lead = Lead(part.layout, None)
-    position, offsets = len(head) + 8 * part.layout.chunk_count, []
-    file = ByteFile(target, os.O_RDWR | os.O_CREAT | os.O_EXCL)
-    try:
-        for index, packed in enumerate(part.blocks):
-            offsets.append(position)
-            before = lead.build(index, packed.size)
-            file.write(position, before)
-            file.write(position + len(before), packed)
-            position += len(before) + packed.size
-        file.write(0, head + struct.pack(f"<{len(offsets)}Q", *offsets))
-    finally:
-        file.close()
 
 
 def _blocks(layout: PartLayout, layers: Mapping[str, Pixels], loaded: Box) -> Iterable[Bytes]:

@@ -16,7 +16,7 @@ from engine.geometry import Box, extent
 from engine.plates.bytefile import ByteFile
 from engine.plates.chunks import Chunk, chunk_box, covering
 from engine.plates.layout import ChannelLayout, PartLayout, unreadable
-from engine.plates.rows import Bytes, Pixels, inside, packed_bytes, samples
+from engine.plates.rows import Pixels, bits, inside, packed_bytes, samples
 from engine.plates.splice import ExrFile, refused
 from engine.plates.workers import ordered
 
@@ -125,7 +125,7 @@ class _Comparison:
         old = self._first.read(self._part, box, self._names)
         for channel in self._channels:
             before, after = (window.planes[channel.name][inside(channel, box, window.box)] for window in (old, new))
-            differs = _bits(before) != _bits(after)
+            differs = bits(before) != bits(after)
             if differs.any():
                 self._count(channel, box, differs)
 
@@ -165,10 +165,6 @@ def _batches(chunks: Iterable[Chunk]) -> Iterator[list[Chunk]]:
 
 def _block_size(part: PartLayout) -> tuple[int, int]:
     return (part.window.width, part.rows) if part.tiles is None else part.tiles[:2]
-
-
-def _bits(plane: Pixels) -> Bytes:
-    return plane.view(f"u{plane.dtype.itemsize}")
 
 
 def _where(channel: ChannelLayout, box: Box, differs: Pixels) -> Box:

@@ -14,11 +14,12 @@ from pathlib import Path
 
 from engine.geometry import Box
 from engine.plates.bytefile import BLOCK, ByteFile, copy_range
-from engine.plates.chunks import Chunk, Lead
-from engine.plates.header import header_bytes, with_attributes
+from engine.plates.chunks import Chunk, leads_of
+from engine.plates.header import header_bytes, single_header, with_attributes
 from engine.plates.layout import MULTI_PART, TILED, Attributes, PartLayout
 from engine.plates.rows import Bytes
-from engine.plates.splice import Chunks, ExrFile, Window, encode_blocks, is_plain, plain_rows
+from engine.plates.splice import ExrFile, Window, encode_blocks, is_plain, plain_rows
+from engine.shot import Chunks
 
 # Shorter stretches are not worth a gap in the file.
 _WORTH_SHARING = 16 * BLOCK
@@ -67,7 +68,7 @@ def write_edited(
     head = header_bytes(headers, version)
     file = ByteFile(target, os.O_RDWR | os.O_CREAT | os.O_EXCL)
     try:
-        writer = _Writer(source, file, layouts, bool(version & MULTI_PART), len(head))
+        writer = _Editor(source, file, layouts, bool(version & MULTI_PART), len(head))
         part = source.layout.parts[window.part]
         if is_plain(part):
             writer.copy_all(window.part, [], [])
@@ -82,23 +83,57 @@ def write_edited(
         file.close()
 
 
+def write_alone(part: NewPart, target: Path) -> None:
+    """Write a part as the only one of a new file. Raises FileExistsError and OSError."""
+    head = single_header(part.layout.attributes, part.layout.tiles is not None)
+    file = ByteFile(target, os.O_RDWR | os.O_CREAT | os.O_EXCL)
+    try:
+        writer = _Writer(file, [part.layout], multi_part=False, table=len(head))
+        writer.add(0, part.blocks)
+        file.write(0, head + writer.table())
+    finally:
+        file.close()
+
+
 class _Writer:
     """Places chunks in the target, one after the other, and remembers where."""
+
+    def __init__(self, target: ByteFile, layouts: Sequence[PartLayout], multi_part: bool, table: int) -> None:
+        self.done = Edited(chunks=sum(layout.chunk_count for layout in layouts))
+        self._target = target
+        self._leads = leads_of(layouts, multi_part)
+        self._offsets = [[0] * layout.chunk_count for layout in layouts]
+        self._position = table + 8 * self.done.chunks
+
+    def table(self) -> bytes:
+        return b"".join(struct.pack(f"<{len(offsets)}Q", *offsets) for offsets in self._offsets)
+
+    def add(self, part: int, blocks: Iterable[Bytes]) -> None:
+        """Every chunk of a part, in the order of its table."""
+        for index, packed in enumerate(blocks):
+            self._place(part, index, packed)
+
+    def _place(self, part: int, index: int, packed: Bytes) -> None:
+        lead = self._leads[part].build(index, packed.size)
+        self._offsets[part][index] = self._position
+        self._target.write(self._position, lead)
+        self._target.write(self._position + len(lead), packed)
+        self._position += len(lead) + packed.size
+        self.done.new += 1
+
+
+class _Editor(_Writer):
+    """Also brings over what stays of the source."""
 
     def __init__(
         self, source: ExrFile, target: ByteFile, layouts: Sequence[PartLayout], multi_part: bool, table: int
     ) -> None:
-        self.done = Edited(chunks=sum(layout.chunk_count for layout in layouts))
-        self._source, self._target, self._layouts = source, target, layouts
-        self._leads = [Lead(layout, number if multi_part else None) for number, layout in enumerate(layouts)]
+        super().__init__(target, layouts, multi_part, table)
+        self._source, self._layouts = source, layouts
         # A file of one part that becomes one of several: each chunk gets the number of its part.
         self._numbered = multi_part and not source.layout.multi_part
-        self._offsets = [[0] * layout.chunk_count for layout in layouts]
-        self._position = self._first = table + 8 * self.done.chunks
+        self._first = self._position
         self._seeks = multi_part or layouts[0].tiles is not None
-
-    def table(self) -> bytes:
-        return b"".join(struct.pack(f"<{len(offsets)}Q", *offsets) for offsets in self._offsets)
 
     def copy_all(self, part: int, new: Sequence[int], blocks: Iterable[Bytes]) -> None:
         """Every chunk of the source in its order, those of `part` that are `new` from `blocks`, which are in step."""
@@ -108,14 +143,8 @@ class _Writer:
             _, number, index = run[0]
             if (number, index) in fresh:
                 self._place(number, index, made.take(index))
-                self.done.new += 1
             else:
                 self._copy(run)
-
-    def add(self, part: int, blocks: Iterable[Bytes]) -> None:
-        for index, packed in enumerate(blocks):
-            self._place(part, index, packed)
-            self.done.new += 1
 
     def patch(self, window: Window, changed: Box) -> None:
         """Write the samples of a part of plain rows where they lie."""
@@ -129,13 +158,6 @@ class _Writer:
             offset = self._offsets[window.part][row + box.y0 - part.window.y0] + lead + start
             self._target.write(offset, window.planes[name][rows.start + row, columns])
         self.done.new += box.height
-
-    def _place(self, part: int, index: int, packed: Bytes) -> None:
-        lead = self._leads[part].build(index, packed.size)
-        self._offsets[part][index] = self._position
-        self._target.write(self._position, lead)
-        self._target.write(self._position + len(lead), packed)
-        self._position += len(lead) + packed.size
 
     def _copy(self, run: Sequence[tuple[Chunk, int, int]]) -> None:
         first, last = run[0][0], run[-1][0]

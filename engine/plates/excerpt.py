@@ -5,8 +5,10 @@ subsampled channels, so such blocks can be decoded but not encoded here.
 """
 
 import io
+import os
 import struct
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -15,22 +17,25 @@ import OpenEXR
 
 from engine.geometry import Box
 from engine.plates.bytefile import ByteFile
-from engine.plates.chunks import Chunk
-from engine.plates.header import header_bytes
-from engine.plates.layout import LONG_NAMES, TILED, Attributes, ExrLayout, PartLayout, parse_layout
+from engine.plates.chunks import Chunk, Lead
+from engine.plates.header import attribute, single_header
+from engine.plates.layout import Attributes, PartLayout, TileLevel, parse_layout
 from engine.plates.rows import Bytes, Pixels, inside
 from engine.plates.zipped import BlockError
 
 # What the module raises for a file that it cannot make sense of.
 FOREIGN = (RuntimeError, ValueError, OSError, MemoryError, TypeError, IndexError, KeyError, ArithmeticError)
 _KEPT = ("channels", "compression", "pixelAspectRatio", "screenWindowCenter", "screenWindowWidth", "tiles")
-_LEVELS = {"dwaCompressionLevel": "<f"}
 _HERE = Path("excerpt")
+_MOST_THREADS = 8
+
+# The module's own default is no threads at all.
+OpenEXR.set_global_thread_count(min(os.cpu_count() or 1, _MOST_THREADS))
 
 
-def decode(file: ByteFile, layout: ExrLayout, part: PartLayout, chunks: Sequence[Chunk], box: Box) -> dict[str, Pixels]:
+def decode(file: ByteFile, part: PartLayout, chunks: Sequence[Chunk], box: Box) -> dict[str, Pixels]:
     """The samples of every channel in `box`, which is what `chunks` make up. Raises BlockError, EOFError or OSError."""
-    data = _excerpt(file, layout, part, chunks, box)
+    data = _excerpt(file, part, chunks, box)
     try:
         found = OpenEXR.File(io.BytesIO(data), separate_channels=True).parts[0].channels
         planes = {name: channel.pixels for name, channel in found.items()}
@@ -54,9 +59,8 @@ def encode(part: PartLayout, planes: Mapping[str, Pixels], box: Box, count: int)
         "type": OpenEXR.scanlineimage if part.tiles is None else OpenEXR.tiledimage,
         "dataWindow": (np.array([box.x0, box.y0], np.int32), np.array([box.x1 - 1, box.y1 - 1], np.int32)),
     }
-    for name, form in _LEVELS.items():
-        if name in part.attributes:
-            (header[name],) = struct.unpack(form, part.attributes[name][1])
+    if "dwaCompressionLevel" in part.attributes:
+        (header["dwaCompressionLevel"],) = struct.unpack("<f", part.attributes["dwaCompressionLevel"][1])
     if part.tiles is not None:
         header["tiles"] = OpenEXR.TileDescription()
         header["tiles"].xSize, header["tiles"].ySize = part.tiles[:2]
@@ -71,7 +75,7 @@ def encode(part: PartLayout, planes: Mapping[str, Pixels], box: Box, count: int)
         OpenEXR.File([OpenEXR.Part(header, own, "")]).write(stream)
     except FOREIGN as error:
         raise BlockError from error
-    return _packed(stream, part, count)
+    return _packed(stream, _alone(part, box), count)
 
 
 def _packed(stream: io.BytesIO, part: PartLayout, count: int) -> list[Bytes]:
@@ -79,38 +83,41 @@ def _packed(stream: io.BytesIO, part: PartLayout, count: int) -> list[Bytes]:
     layout = parse_layout(_HERE, bytes(data[: 1 << 20]), len(data))
     if layout.parts[0].channels != part.channels or layout.parts[0].compression != part.compression:
         raise BlockError
-    lead = 8 if part.tiles is None else 20
-    found = []
+    lead, found = Lead(part, None), []
     for offset in struct.unpack_from(f"<{count}Q", data, layout.table):
-        (size,) = struct.unpack_from("<i", data, offset + lead - 4)
-        found.append(np.frombuffer(data[offset + lead : offset + lead + size], np.uint8))
+        _, size = lead.parse(bytes(data[offset : offset + lead.size]))
+        found.append(np.frombuffer(data[offset + lead.size : offset + lead.size + size], np.uint8))
     return found
 
 
-def _excerpt(file: ByteFile, layout: ExrLayout, part: PartLayout, chunks: Sequence[Chunk], box: Box) -> bytearray:
-    head = header_bytes(
-        [_header(part, box)], (layout.version & LONG_NAMES) | (TILED if part.tiles is not None else 0) | 2
-    )
-    lead = 8 if part.tiles is None else 20
+def _excerpt(file: ByteFile, part: PartLayout, chunks: Sequence[Chunk], box: Box) -> bytearray:
+    alone = _alone(part, box)
+    lead = Lead(alone, None)
+    head = single_header(_header(alone), alone.tiles is not None)
     start = len(head) + 8 * len(chunks)
-    offsets = np.cumsum([start, *(lead + chunk.packed for chunk in chunks)])
+    offsets = np.cumsum([start, *(lead.size + chunk.packed for chunk in chunks)])
     data = bytearray(int(offsets[-1]))
     data[:start] = head + offsets[:-1].astype("<u8").tobytes()
     view = memoryview(data)
-    across = 0 if part.tiles is None else -(-box.width // part.tiles[0])
     for index, (chunk, offset) in enumerate(zip(chunks, offsets.tolist(), strict=False)):
-        if across:
-            row, column = divmod(index, across)
-            struct.pack_into("<5i", data, offset, column, row, 0, 0, chunk.packed)
-        else:
-            struct.pack_into("<2i", data, offset, box.y0 + index * part.rows, chunk.packed)
-        file.read_into(view[offset + lead : offset + lead + chunk.packed], chunk.offset + chunk.lead)
+        packed = offset + lead.size
+        view[offset:packed] = lead.build(index, chunk.packed)
+        file.read_into(view[packed : packed + chunk.packed], chunk.offset + chunk.lead)
     return data
 
 
-def _header(part: PartLayout, box: Box) -> Attributes:
-    window = ("box2i", struct.pack("<4i", box.x0, box.y0, box.x1 - 1, box.y1 - 1))
+def _alone(part: PartLayout, box: Box) -> PartLayout:
+    """The part as the only one of a file, with nothing in it but `box`, which is made up of whole chunks."""
+    if part.tiles is None:
+        return replace(part, window=box)
+    across, down, _ = part.tiles
+    level = TileLevel((0, 0), -(-box.width // across), -(-box.height // down))
+    return replace(part, window=box, tiles=(across, down, 0), levels=(level,))
+
+
+def _header(part: PartLayout) -> Attributes:
+    window = attribute(part.window)
     header = {name: part.attributes[name] for name in _KEPT if name in part.attributes}
     if part.tiles is not None:
-        header["tiles"] = ("tiledesc", struct.pack("<IIB", *part.tiles[:2], 0))
+        header["tiles"] = ("tiledesc", struct.pack("<IIB", *part.tiles))
     return header | {"dataWindow": window, "displayWindow": window, "lineOrder": ("lineOrder", b"\0")}

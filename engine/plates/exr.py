@@ -18,8 +18,8 @@ from engine.plates.chunks import covering
 from engine.plates.color import PlateColor
 from engine.plates.excerpt import FOREIGN
 from engine.plates.frame import Frame, Header, Source
-from engine.plates.header import header_bytes
-from engine.plates.layout import TILED, Attributes, ExrLayout, PartLayout, read_layout, unreadable
+from engine.plates.header import single_header
+from engine.plates.layout import Attributes, ExrLayout, PartLayout, read_layout, unreadable
 from engine.plates.naming import is_utf8
 from engine.plates.rows import packed_bytes
 from engine.plates.splice import ExrFile, is_plain
@@ -29,17 +29,13 @@ Reach = Callable[[Box], Box]
 
 _TYPES = ("uint", "half", "float")
 # The writer makes these anew from the pixels.
-_DERIVED = ("channels", "chunkCount")
+DERIVED = frozenset({"channels", "chunkCount"})
 # Without these the library reads no header.
 _NEEDED = frozenset(
     {"channels", "compression", "dataWindow", "displayWindow", "lineOrder", "pixelAspectRatio", "screenWindowCenter"}
     | {"screenWindowWidth", "tiles", "type"}
 )
-_MOST_THREADS = 8
 _MOST_BYTES = 1 << 32
-
-# The module's own default is no threads at all.
-OpenEXR.set_global_thread_count(min(os.cpu_count() or 1, _MOST_THREADS))
 
 
 def read_exr_header(path: Path) -> Header:
@@ -120,10 +116,9 @@ def part_attributes(path: Path, part: PartLayout) -> dict[str, Any]:
 
 
 def _by_library(part: PartLayout, attributes: Attributes) -> dict[str, Any]:
-    version = 2 | (TILED if part.tiles is not None else 0)
-    head = io.BytesIO(header_bytes([attributes], version))
+    head = io.BytesIO(single_header(attributes, part.tiles is not None))
     header = OpenEXR.File(head, separate_channels=True, header_only=True).parts[0].header
-    return {name: value for name, value in header.items() if name not in _DERIVED}
+    return {name: value for name, value in header.items() if name not in DERIVED}
 
 
 def choose_picture(path: Path, layout: ExrLayout) -> Picture:

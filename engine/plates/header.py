@@ -4,7 +4,7 @@ import struct
 from collections.abc import Iterator, Mapping, Sequence
 
 from engine.geometry import Box
-from engine.plates.layout import LONG_NAMES, MAGIC, MULTI_PART, Attributes, parse_channels
+from engine.plates.layout import LONG_NAMES, MAGIC, MULTI_PART, TILED, VERSION, Attributes, parse_channels
 
 # Where a frame was changed, in the file's coordinates: `faceplate verify` proves the rest.
 WINDOW = "faceplate:window"
@@ -17,6 +17,11 @@ def header_bytes(headers: Sequence[Attributes], version: int) -> bytes:
         version |= LONG_NAMES
     text = b"".join(_one(header) for header in headers)
     return MAGIC + struct.pack("<I", version) + text + (b"\0" if version & MULTI_PART else b"")
+
+
+def single_header(header: Attributes, tiled: bool) -> bytes:
+    """Everything before the chunk table of a file of one part."""
+    return header_bytes([header], VERSION | (TILED if tiled else 0))
 
 
 def attribute(value: object) -> tuple[str, bytes]:

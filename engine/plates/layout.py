@@ -15,6 +15,7 @@ from engine.events import shown
 from engine.geometry import Box
 
 MAGIC = b"\x76\x2f\x31\x01"
+VERSION = 2
 TILED, LONG_NAMES, DEEP, MULTI_PART = 0x200, 0x400, 0x800, 0x1000
 PIXEL_BYTES = {0: 4, 1: 2, 2: 4}
 # Rows in a chunk by the number of the compression: none, rle, zips, zip, piz, pxr24, b44, b44a, dwaa, dwab, htj2k256,
@@ -147,7 +148,7 @@ def parse_layout(path: Path, data: bytes, length: int) -> ExrLayout:
     Raises IndexError, ValueError or struct.error where `data` ends inside the headers.
     """
     version = struct.unpack_from("<I", data, 4)[0]
-    if version & 0xFF != 2:
+    if version & 0xFF != VERSION:
         raise _DamagedError(f"version {version & 0xFF} of the format does not exist")
     headers: list[Attributes] = []
     position = 8

@@ -8,14 +8,13 @@ import numpy as np
 from engine.errors import FrameUnreadable, OutputError, PlateUnsupported
 from engine.events import shown
 from engine.geometry import Box
+from engine.plates.exr import DERIVED
 from engine.plates.frame import Frame
 from engine.plates.header import with_attributes
 from engine.plates.rewrite import WholePart, read_whole
-from engine.plates.rows import Pixels, inside
-from engine.plates.splice import Chunks, ExrFile, Window, is_lossy
-
-_BIT_TYPES = {2: np.uint16, 4: np.uint32}
-_DERIVED = {"channels", "chunkCount"}
+from engine.plates.rows import Pixels, bits, inside
+from engine.plates.splice import ExrFile, Window, is_lossy
+from engine.shot import Chunks
 
 
 def prove_whole(expected: Sequence[WholePart], written: Path, path: Path) -> None:
@@ -27,7 +26,7 @@ def prove_whole(expected: Sequence[WholePart], written: Path, path: Path) -> Non
     same = len(stored) == len(expected) and all(
         have.channels.keys() == want.channels.keys()
         and all(same_bits(have.channels[name], want.channels[name]) for name in want.channels)
-        and want.header.keys() - _DERIVED <= have.header.keys()
+        and want.header.keys() - DERIVED <= have.header.keys()
         for have, want in zip(stored, expected, strict=True)
     )
     texts = all(
@@ -107,8 +106,7 @@ def same_bits(first: Pixels, second: Pixels) -> bool:
     """Whether two arrays are the same, whatever their bits mean: NaN is NaN, and minus zero is not zero."""
     if first.dtype != second.dtype or first.shape != second.shape:
         return False
-    bits = _BIT_TYPES[first.dtype.itemsize]
-    return np.array_equal(np.ascontiguousarray(first).view(bits), np.ascontiguousarray(second).view(bits))
+    return np.array_equal(bits(first), bits(second))
 
 
 def _reopened(written: Path, path: Path) -> ExrFile:

@@ -13,12 +13,12 @@ from engine.errors import PlateUnsupported, UsageError
 from engine.events import shown
 from engine.geometry import Box
 from engine.plates.excerpt import FOREIGN
-from engine.plates.exr import for_library
+from engine.plates.exr import DERIVED, for_library
 from engine.plates.frame import Frame
 from engine.plates.header import WINDOW
-from engine.plates.layout import read_layout, unreadable
+from engine.plates.layout import unreadable
 from engine.plates.rows import Pixels
-from engine.plates.splice import ExrFile
+from engine.plates.splice import ExrFile, loses
 
 # Compressions that a recipe may ask for. All give back the same bits.
 LOSSLESS: dict[str, OpenEXR.Compression] = {
@@ -28,9 +28,6 @@ LOSSLESS: dict[str, OpenEXR.Compression] = {
     "zip": OpenEXR.ZIP_COMPRESSION,
     "piz": OpenEXR.PIZ_COMPRESSION,
 }
-_KEPT = (*LOSSLESS.values(), OpenEXR.HTJ2K256_COMPRESSION, OpenEXR.HTJ2K32_COMPRESSION, OpenEXR.ZSTD_COMPRESSION)
-# The writer makes these anew from the pixels.
-_DERIVED = ("channels", "chunkCount")
 
 
 @dataclass(slots=True)
@@ -79,13 +76,12 @@ def encode_parts(parts: list[WholePart], stream: IO[bytes], compression: str) ->
 
 def read_whole(path: Path) -> list[WholePart]:
     """Every part of an EXR file with all its pixels. Raises FrameUnreadable, PlateUnsupported."""
-    layout = read_layout(path)
+    layout = ExrFile(path).layout
     if any(part.deep or part.subsampled for part in layout.parts):
         raise PlateUnsupported(
             f"{shown(path)} has deep or subsampled channels, which cannot be written anew.",
             "Keep its own compression and put the layers into a file of their own.",
         )
-    ExrFile(path)
     try:
         file = OpenEXR.File(for_library(path), separate_channels=True)
         headers = [dict(part.header) for part in file.parts]
@@ -132,7 +128,7 @@ def _over_data_window(frame: Frame, layers: Mapping[str, Pixels]) -> dict[str, P
 
 
 def _part(part: WholePart, compression: str) -> OpenEXR.Part:
-    attributes = {name: value for name, value in part.header.items() if name not in _DERIVED}
+    attributes = {name: value for name, value in part.header.items() if name not in DERIVED}
     attributes.setdefault("type", OpenEXR.scanlineimage)
     own = attributes.get("compression", OpenEXR.ZIP_COMPRESSION)
     attributes["compression"] = _compression(own, part.channels, compression)
@@ -155,8 +151,5 @@ def _corners(box: Box) -> tuple[NDArray[np.int32], NDArray[np.int32]]:
 def _compression(own: OpenEXR.Compression, channels: Mapping[str, Pixels], asked: str) -> OpenEXR.Compression:
     if asked != "same":
         return LOSSLESS[asked]
-    # PXR24 rounds floats to 24 bits and keeps the rest.
-    exact = own in _KEPT or (
-        own == OpenEXR.PXR24_COMPRESSION and all(pixels.dtype != np.float32 for pixels in channels.values())
-    )
-    return own if exact else OpenEXR.ZIP_COMPRESSION
+    floats = any(pixels.dtype == np.float32 for pixels in channels.values())
+    return OpenEXR.ZIP_COMPRESSION if loses(own.value, floats) else own

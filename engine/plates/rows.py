@@ -42,6 +42,11 @@ def inside(channel: ChannelLayout, box: Box, outer: Box) -> tuple[slice, slice]:
     return slice(rows.start - y, rows.stop - y), slice(columns.start - x, columns.stop - x)
 
 
+def bits(plane: Pixels) -> Pixels:
+    """The samples as whole numbers, whatever they mean: NaN is its payload, and minus zero is not zero."""
+    return plane.view(f"u{plane.dtype.itemsize}")
+
+
 def packed_bytes(channels: Sequence[ChannelLayout], box: Box) -> int:
     """How many bytes the rows of `box` take, uncompressed."""
     total = 0

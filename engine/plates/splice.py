@@ -11,7 +11,6 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
-from typing import Literal
 
 from engine.errors import FrameUnreadable, PlateUnsupported
 from engine.events import shown
@@ -23,8 +22,7 @@ from engine.plates.layout import PartLayout, read_layout, unreadable
 from engine.plates.rows import PIXEL_TYPES, Bytes, Pixels, inside, new_planes, pack, packed_bytes, unpack
 from engine.plates.workers import ordered
 from engine.plates.zipped import NONE, OWN, BlockError, compress, decompress
-
-Chunks = Literal["auto", "same", "stored"]
+from engine.shot import Chunks
 
 _PXR24, _FLOAT = 5, 2
 # B44, B44A, DWAA, DWAB, LJ2K.
@@ -39,13 +37,11 @@ class Window:
     """Pixels of one part that may be changed where they lie.
 
     `planes` are the channels' own samples over `box` (half-open, in the file's coordinates), each in its own type.
-    `chunks` are the blocks that make up `box`; none where the part is plain rows, which are changed sample by sample.
     """
 
     part: int
     box: Box
     planes: dict[str, Pixels]
-    chunks: tuple[int, ...]
 
 
 class ExrFile:
@@ -102,14 +98,12 @@ class ExrFile:
         for name, row, offset in plain_rows(layout, box, [channel.name for channel in channels]):
             chunk = chunks[row]
             self.file.read_into(planes[name][row], chunk.offset + chunk.lead + offset)
-        return Window(part, box, planes, ())
+        return Window(part, box, planes)
 
     def _read_blocks(self, part: int, box: Box, wanted: frozenset[str] | None) -> Window:
         layout = self.layout.parts[part]
         indices, whole = covering(layout, box)
         channels = [channel for channel in layout.channels if wanted is None or channel.name in wanted]
-        if not indices:
-            return Window(part, whole, new_planes(channels, whole), ())
         planes = new_planes(channels, whole)
         if layout.compression in OWN:
             done = ordered(lambda index: self._unpack(part, index, planes, whole), indices)
@@ -117,12 +111,12 @@ class ExrFile:
             done = ordered(lambda band: self._decode(part, *band, planes, whole), _bands(layout, whole))
         for _ in done:
             pass
-        return Window(part, whole, planes, tuple(indices))
+        return Window(part, whole, planes)
 
     def _decode(self, part: int, indices: list[int], box: Box, planes: Mapping[str, Pixels], outer: Box) -> None:
         layout = self.layout.parts[part]
         chunks = [self.table.parts[part][index] for index in indices]
-        decoded = excerpt.decode(self.file, self.layout, layout, chunks, box)
+        decoded = excerpt.decode(self.file, layout, chunks, box)
         for channel in layout.channels:
             if channel.name in planes:
                 planes[channel.name][inside(channel, box, outer)] = decoded[channel.name]
@@ -150,10 +144,15 @@ def plain_rows(part: PartLayout, box: Box, names: Iterable[str]) -> Iterable[tup
     return ((name, row, starts[name]) for row in range(box.height) for name in names)
 
 
+def loses(compression: int, floats: bool) -> bool:
+    """Whether a compression, by its number, changes what is compressed again; `floats`: some of it is float."""
+    # PXR24 rounds floats to 24 bits and keeps the rest.
+    return compression in _LOSSY or (compression == _PXR24 and floats)
+
+
 def is_lossy(part: PartLayout) -> bool:
     """Whether the part's compression changes what is compressed again."""
-    floats = any(channel.pixel_type == _FLOAT for channel in part.channels)
-    return part.compression in _LOSSY or (part.compression == _PXR24 and floats)
+    return loses(part.compression, any(channel.pixel_type == _FLOAT for channel in part.channels))
 
 
 def encode_blocks(part: PartLayout, window: Window, changed: Box, how: Chunks) -> tuple[list[int], Iterable[Bytes]]:

@@ -14,22 +14,15 @@ from typing import NamedTuple
 
 from engine.errors import DiskFull, FrameUnreadable, OutputError, OutputRefused
 from engine.events import shown
-from engine.plates.companion import (
-    BESIDE,
-    LayersIn,
-    companion_path,
-    cropped,
-    layer_part,
-    layer_part_name,
-    write_companion,
-)
-from engine.plates.edit import NewPart, write_edited
+from engine.plates.companion import BESIDE, cropped, layer_part, layer_part_name
+from engine.plates.edit import NewPart, write_alone, write_edited
 from engine.plates.frame import Frame
 from engine.plates.header import WINDOW
-from engine.plates.naming import EXR_SUFFIX
+from engine.plates.layout import read_layout
+from engine.plates.naming import EXR_SUFFIX, companion_path
 from engine.plates.proof import prove_edited, prove_layers, prove_whole
-from engine.plates.rewrite import LOSSLESS, check_compression, encode_parts, whole_parts
-from engine.plates.splice import Chunks, ExrFile
+from engine.plates.rewrite import LOSSLESS, WholePart, check_compression, encode_parts, whole_parts
+from engine.shot import Chunks, LayersIn
 
 _FULL = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)
 # What the OpenEXR module raises for a header or channels that it will not write, and what an attribute cannot be.
@@ -108,7 +101,7 @@ def _write(frame: Frame, temporary: Path, path: Path, compression: str, chunks: 
     reason = _why_whole(frame, compression, inside)
     if reason is not None or frame.source is None:
         parts = whole_parts(frame, layers=inside or (bool(frame.added) and layers_in == "part"), window=declared)
-        _made(frame, temporary, lambda: _encode(parts, temporary, compression))
+        _make(frame, temporary, lambda: _encode(parts, temporary, compression))
         prove_whole(parts, temporary, path)
         return Written(False, reason or "")
     source = frame.source.file
@@ -116,12 +109,7 @@ def _write(frame: Frame, temporary: Path, path: Path, compression: str, chunks: 
     marks = dict(frame.attributes) | {WINDOW: declared}
     extra = _part(frame, origin) if frame.added and layers_in == "part" else None
     window = frame.source.window
-
-    def edit() -> None:
-        write_edited(source, temporary, window, changed, marks, chunks, extra)
-        _sync(temporary)
-
-    _made(frame, temporary, edit)
+    _make(frame, temporary, lambda: write_edited(source, temporary, window, changed, marks, chunks, extra))
     source.check_unchanged()
     prove_edited(source, window, changed, marks, chunks, temporary, path)
     if extra is not None:
@@ -131,18 +119,13 @@ def _write(frame: Frame, temporary: Path, path: Path, compression: str, chunks: 
 
 
 def _write_layers(frame: Frame, main: Path, temporary: Path, beside: Path, layers_in: LayersIn) -> None:
-    header = ExrFile(main).layout.parts[0 if frame.source is None else frame.source.window.part].attributes
+    header = read_layout(main).parts[0 if frame.source is None else frame.source.window.part].attributes
     origin = _origin(frame)
     loaded = frame.loaded.moved(*origin)
     window = frame.data_window.moved(*origin)
     if layers_in == "cropped-file":
         window = cropped(frame.added, loaded)
-
-    def make() -> None:
-        write_companion(layer_part(header, window, frame.added, loaded), temporary)
-        _sync(temporary)
-
-    _made(frame, temporary, make)
+    _make(frame, temporary, lambda: write_alone(layer_part(header, window, frame.added, loaded), temporary))
     prove_layers(frame, temporary, 0, origin, beside)
 
 
@@ -175,9 +158,12 @@ def _origin(frame: Frame) -> tuple[int, int]:
     return box.x0 - frame.loaded.x0, box.y0 - frame.loaded.y0
 
 
-def _made(frame: Frame, temporary: Path, make: Callable[[], None]) -> None:
+def _make(frame: Frame, temporary: Path, write: Callable[[], object]) -> None:
+    """Have a file written, and put on the disk."""
     try:
-        make()
+        write()
+        with temporary.open("rb+") as stream:
+            os.fsync(stream.fileno())
     except EOFError as error:
         raise FrameUnreadable(
             f"{shown(frame.path)} became shorter while it was read.", "Run again when it is whole."
@@ -186,16 +172,9 @@ def _made(frame: Frame, temporary: Path, make: Callable[[], None]) -> None:
         raise OutputError(f"Frame {frame.number} cannot be written as EXR: {_first_line(error)}.") from error
 
 
-def _encode(parts, temporary: Path, compression: str) -> None:
+def _encode(parts: list[WholePart], temporary: Path, compression: str) -> None:
     with temporary.open("xb") as stream:
         encode_parts(parts, stream, compression)
-        stream.flush()
-        os.fsync(stream.fileno())
-
-
-def _sync(path: Path) -> None:
-    with path.open("rb+") as stream:
-        os.fsync(stream.fileno())
 
 
 def _same_file(plate: Path, output: Path) -> bool:

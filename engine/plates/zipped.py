@@ -56,9 +56,7 @@ def compress(rows: Bytes, compression: int) -> Bytes:
 
 def _split(size: int) -> Bytes:
     """Scratch of this thread, kept for the next block."""
-    if getattr(_local, "split", _NOTHING).size < size:
-        _local.split = np.empty(size, np.uint8)
-    return _local.split[:size]
-
-
-_NOTHING = np.empty(0, np.uint8)
+    split: Bytes | None = getattr(_local, "split", None)
+    if split is None or split.size < size:
+        split = _local.split = np.empty(size, np.uint8)
+    return split[:size]

@@ -16,9 +16,10 @@ from numpy.typing import NDArray
 
 from engine.geometry import Box
 from engine.plates import Plate, write_frame
-from engine.plates.companion import LayersIn
-from engine.plates.splice import Chunks, ExrFile, Window
+from engine.plates.edit import write_edited
+from engine.plates.splice import ExrFile, Window
 from engine.plates.write import WINDOW
+from engine.shot import Chunks, LayersIn
 from tests.plates.exr_blocks import Header, headers_of, take_apart
 
 Pixels = NDArray[Any]
@@ -134,6 +135,24 @@ def edit_frame(
     added = dict(frame.attributes) | ({} if box.empty else {WINDOW: box})
     assert written.in_place
     return Edit(source, target, frame.source.window.part, box, new, added, written.note)
+
+
+def edit_part(
+    source: Path, target: Path, box: Box, rng: np.random.Generator, chunks: Chunks, reach: Box | None = None
+) -> Edit:
+    """Change every channel in the box, of a window that may reach further, without a frame, which needs a picture."""
+    file = ExrFile(source)
+    window = file.read(0, box if reach is None else reach)
+    new = {}
+    for channel in file.layout.parts[0].channels:
+        across, down = channel.sampling
+        y, x = -(-window.box.y0 // down), -(-window.box.x0 // across)
+        rows = slice(-(-box.y0 // down) - y, -(-box.y1 // down) - y)
+        plane = window.planes[channel.name][rows, -(-box.x0 // across) - x : -(-box.x1 // across) - x]
+        if not box.empty:
+            plane[...] = new[channel.name] = new_samples(rng, plane)
+    write_edited(file, target, window, box, {"note": "edited"}, chunks)
+    return Edit(source, target, 0, box, new, {"note": "edited"})
 
 
 def new_samples(rng: np.random.Generator, plane: Pixels) -> Pixels:

@@ -12,20 +12,19 @@ import pytest
 from engine.errors import FrameUnreadable, PlateUnsupported
 from engine.geometry import Box
 from engine.plates import Plate, write_frame
-from engine.plates.edit import write_edited
 from engine.plates.exr import read_exr_header
-from engine.plates.splice import Chunks, ExrFile
+from engine.plates.splice import ExrFile
+from engine.shot import Chunks
 from tests.plates.edited import (
     COMPRESSIONS,
     LOSSY,
-    Edit,
     assert_a_tool_reads,
     assert_only_the_box_changed,
     assert_others_read_it,
     channels_of,
     decoded,
     edit_frame,
-    new_samples,
+    edit_part,
     part_of,
     same_bits,
     write_plate,
@@ -100,21 +99,6 @@ def _luminance(rng: np.random.Generator, width: int, height: int) -> Sampled:
     return channels | {name: (small[name[0]], (2, 2)) for name in ("RY", "BY")}
 
 
-def _edit_channels(source: Path, target: Path, box: Box, rng: np.random.Generator, chunks: Chunks) -> Edit:
-    """Change every channel in the box, without a frame, which needs a picture."""
-    file = ExrFile(source)
-    window = file.read(0, box)
-    new = {}
-    for channel in file.layout.parts[0].channels:
-        across, down = channel.sampling
-        y, x = -(-window.box.y0 // down), -(-window.box.x0 // across)
-        rows = slice(-(-box.y0 // down) - y, -(-box.y1 // down) - y)
-        plane = window.planes[channel.name][rows, -(-box.x0 // across) - x : -(-box.x1 // across) - x]
-        plane[...] = new[channel.name] = new_samples(rng, plane)
-    write_edited(file, target, window, box, {"note": "edited"}, chunks)
-    return Edit(source, target, 0, box, new, {"note": "edited"})
-
-
 @pytest.mark.parametrize("chunks", ["auto", "same", "stored"])
 @pytest.mark.parametrize("box", [Box(0, 0, 1, 1), Box(5, 15, 22, 34), Box(0, 0, 30, 44), Box(13, 41, 14, 42)])
 @pytest.mark.parametrize("origin", [(0, 0), (-6, 10)])
@@ -125,7 +109,7 @@ def test_subsampled_channels(
     channels = _luminance(rng, 30, 44)
     write_sampled(tmp_path / "in.exr", channels, COMPRESSIONS[compression].value, origin)
     assert all(same_bits(decoded(tmp_path / "in.exr")[0][name], pixels) for name, (pixels, _) in channels.items())
-    edit = _edit_channels(tmp_path / "in.exr", tmp_path / "out.exr", box.moved(*origin), rng, chunks)
+    edit = edit_part(tmp_path / "in.exr", tmp_path / "out.exr", box.moved(*origin), rng, chunks)
     assert_only_the_box_changed(edit)
 
 
@@ -147,7 +131,7 @@ def test_rows_without_a_sample(tmp_path: Path, rng: np.random.Generator, compres
     channels |= {"RY": (rng.random((6, 5)).astype(np.float32), (2, 2))}
     write_sampled(tmp_path / "in.exr", channels, COMPRESSIONS[compression].value, (0, 0))
     assert all(same_bits(decoded(tmp_path / "in.exr")[0][name], pixels) for name, (pixels, _) in channels.items())
-    edit = _edit_channels(tmp_path / "in.exr", tmp_path / "out.exr", Box(2, 3, 7, 9), rng, "auto")
+    edit = edit_part(tmp_path / "in.exr", tmp_path / "out.exr", Box(2, 3, 7, 9), rng, "auto")
     assert_only_the_box_changed(edit)
 
 
@@ -155,7 +139,7 @@ def test_rows_without_a_sample(tmp_path: Path, rng: np.random.Generator, compres
 @pytest.mark.parametrize("chunks", ["auto", "same", "stored"])
 def test_a_real_luminance_chroma_file(corpus: Path, tmp_path: Path, rng: np.random.Generator, chunks: Chunks) -> None:
     source = corpus / "exr_good" / "Chromaticities" / "Rec709_YC.exr"
-    edit = _edit_channels(source, tmp_path / "out.exr", Box(101, 203, 298, 251), rng, chunks)
+    edit = edit_part(source, tmp_path / "out.exr", Box(101, 203, 298, 251), rng, chunks)
     assert_only_the_box_changed(edit)
     with pytest.raises(PlateUnsupported, match="subsampled"):
         Plate.open(tmp_path / "out.exr")
@@ -275,5 +259,5 @@ def test_the_tools_of_other_projects_read_them(tmp_path: Path, rng: np.random.Ge
     # OpenImageIO does not read subsampled channels.
     for name in ("no", "zip") if "oiio" not in command else ():
         write_sampled(tmp_path / "in.exr", _luminance(rng, 30, 44), COMPRESSIONS[name].value, (0, 0))
-        edits.append(_edit_channels(tmp_path / "in.exr", tmp_path / f"s_{name}.exr", Box(5, 15, 22, 34), rng, "auto"))
+        edits.append(edit_part(tmp_path / "in.exr", tmp_path / f"s_{name}.exr", Box(5, 15, 22, 34), rng, "auto"))
     assert_a_tool_reads(command, [edit.target for edit in edits])

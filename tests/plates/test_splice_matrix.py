@@ -9,7 +9,7 @@ import pytest
 
 from engine.geometry import Box
 from engine.plates import Plate
-from engine.plates.splice import Chunks
+from engine.shot import Chunks
 from tests.plates.edited import (
     COMPRESSIONS,
     LOSSY,

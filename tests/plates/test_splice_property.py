@@ -14,9 +14,7 @@ from hypothesis import strategies as st
 from numpy.typing import NDArray
 
 from engine.geometry import Box
-from engine.plates.companion import LayersIn
-from engine.plates.edit import write_edited
-from engine.plates.splice import Chunks, ExrFile
+from engine.shot import Chunks, LayersIn
 from tests.plates.edited import (
     COMPRESSIONS,
     LOSSY,
@@ -24,7 +22,7 @@ from tests.plates.edited import (
     assert_only_the_box_changed,
     decoded,
     edit_frame,
-    new_samples,
+    edit_part,
     random_bits,
     same_bits,
     write_plate,
@@ -135,20 +133,4 @@ def test_any_channel_of_a_part_may_be_subsampled_and_edited(data: st.DataObject)
         write_sampled(source, channels, data.draw(st.sampled_from([0, 2, 3])), origin)
         box = data.draw(_boxes(width, height, origin))
         reach = data.draw(_boxes(width, height, origin)).union(box)
-        assert_only_the_box_changed(_part_edited(source, target, box, reach, rng, data.draw(_CHUNKS)))
-
-
-def _part_edited(source: Path, target: Path, box: Box, reach: Box, rng: np.random.Generator, chunks: Any) -> Edit:
-    """Change some or all channels in the box, of a window that may be larger."""
-    file = ExrFile(source)
-    window = file.read(0, reach)
-    new = {}
-    for channel in file.layout.parts[0].channels:
-        across, down = channel.sampling
-        y, x = -(-window.box.y0 // down), -(-window.box.x0 // across)
-        rows = slice(-(-box.y0 // down) - y, -(-box.y1 // down) - y)
-        plane = window.planes[channel.name][rows, -(-box.x0 // across) - x : -(-box.x1 // across) - x]
-        if not box.empty:
-            plane[...] = new[channel.name] = new_samples(rng, plane)
-    write_edited(file, target, window, box, {"note": "edited"}, chunks)
-    return Edit(source, target, 0, box, new, {"note": "edited"})
+        assert_only_the_box_changed(edit_part(source, target, box, rng, data.draw(_CHUNKS), reach))

@@ -19,8 +19,8 @@ from engine.events import FrameFailed, Notice
 from engine.geometry import Box
 from engine.plates import compare
 from engine.plates.chunks import chunk_box
-from engine.plates.companion import layer_part, write_companion
-from engine.plates.edit import NewPart, write_edited
+from engine.plates.companion import layer_part
+from engine.plates.edit import NewPart, write_alone, write_edited
 from engine.plates.header import WINDOW, header_bytes
 from engine.plates.layout import DEEP, MULTI_PART, ChannelLayout, read_layout
 from engine.plates.rows import pack, packed_bytes
@@ -224,7 +224,7 @@ def test_channels_that_are_subsampled(tmp_path: Path, rng: np.random.Generator, 
         layout = replace(part, channels=channels, compression=compression, rows=rows, attributes=attributes)
         boxes = [chunk_box(layout, index) for index in range(layout.chunk_count)]
         blocks = [compress(pack(channels, box, pixels, data), compression) for box in boxes]
-        write_companion(NewPart(layout, blocks), path)
+        write_alone(NewPart(layout, blocks), path)
         return path
 
     source = write(tmp_path / "plate.exr")
