@@ -18,9 +18,8 @@ from typing import Literal
 import msgspec
 
 from engine import __version__
-from engine.errors import FaceplateError
 from engine.events import shown
-from engine.wire.errors import EngineError
+from engine.wire.errors import CodedError
 
 Verdict = Literal["good", "note", "fault"]
 
@@ -70,7 +69,7 @@ def examine() -> Iterator[Finding]:
     for name, check in _CHECKS.items():
         try:
             yield from check()
-        except (FaceplateError, EngineError) as error:
+        except CodedError as error:
             yield Finding(name, "fault", shown(error.message), shown(error.remedy))
         except Exception as error:  # noqa: BLE001 - whatever a broken library raises is the answer
             yield Finding(name, "fault", _said(error), _AGAIN)

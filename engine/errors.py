@@ -4,26 +4,14 @@ Foreign exceptions (OpenEXR, OpenImageIO, onnxruntime, the operating system) are
 module that calls the foreign library. Nothing above that module catches anything else.
 """
 
-from typing import ClassVar
+from engine.wire.errors import CodedError
 
 
-class FaceplateError(Exception):
-    """Base of the tree.
+class FaceplateError(CodedError):
+    """Base of the tree."""
 
-    `code` is stable and machine-readable, `message` is one sentence for a person, `remedy` says what to do,
-    `retry` is true when the same call may succeed later without a change (a full disk, a busy device).
-    """
-
-    code: ClassVar[str] = "error"
-    retry: ClassVar[bool] = False
-
-    def __init__(self, message: str, remedy: str = "") -> None:
-        super().__init__(message)
-        self.message = message
-        self.remedy = remedy
-
-    def __str__(self) -> str:
-        return f"{self.message} {self.remedy}".strip()
+    code = "error"
+    retry = False
 
 
 def error_of_code(code: str, message: str, remedy: str) -> FaceplateError:

@@ -101,8 +101,14 @@ def shown(text: str | os.PathLike[str]) -> str:
     return os.fsencode(os.fspath(text)).decode("utf-8", "backslashreplace")
 
 
+def to_plain(event: Event) -> dict[str, Any]:
+    """An event as plain values. Text that quotes a name that is not UTF-8 holds lone surrogates: it is `shown`."""
+    plain = msgspec.to_builtins(event)
+    return {name: shown(value) if isinstance(value, str) else value for name, value in plain.items()}
+
+
 def decode_event(plain: dict[str, Any]) -> Event:
-    """An event from plain values, as another process had it. Raises msgspec.ValidationError."""
+    """The event that `to_plain` gave, in another process. Raises msgspec.ValidationError."""
     return msgspec.convert(plain, _AnyEvent)
 
 
@@ -111,8 +117,4 @@ def encode(event: Event) -> bytes:
     try:
         return msgspec.json.encode(event)
     except UnicodeEncodeError:
-        # A message that quotes a file name that is not UTF-8 holds lone surrogates, which JSON cannot.
-        texts = {
-            name: shown(value) for name in event.__struct_fields__ if isinstance(value := getattr(event, name), str)
-        }
-        return msgspec.json.encode(msgspec.structs.replace(event, **texts))
+        return msgspec.json.encode(to_plain(event))

@@ -9,13 +9,12 @@ import time
 from collections import deque
 from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import msgspec
 
 from engine import core, recipe
 from engine.errors import Cancelled, FaceplateError, UsageError
-from engine.events import Event, FrameDone, FrameFailed, FrameSkipped, Progress, Started, shown
+from engine.events import Event, FrameDone, FrameFailed, FrameSkipped, Progress, Started, shown, to_plain
 from engine.failure import failure_of
 from engine.shot import Shot
 from engine.turns import Turns
@@ -116,7 +115,7 @@ class Job:
         with self._lock:
             self._state = self._after(event)
             state = self._state
-            told = Reported(self.number, _plain(event), state.frames_per_second, state.seconds_left)
+            told = Reported(self.number, to_plain(event), state.frames_per_second, state.seconds_left)
             for follower in self._followers:
                 follower(told)
 
@@ -222,10 +221,3 @@ class JobQueue:
         over = [number for number, job in self._jobs.items() if job.over]
         for number in over[: max(0, len(over) - REMEMBERED)]:
             del self._jobs[number]
-
-
-def _plain(event: Event) -> dict[str, Any]:
-    """An event as plain values, with text that is UTF-8."""
-    return {
-        name: shown(value) if isinstance(value, str) else value for name, value in msgspec.to_builtins(event).items()
-    }

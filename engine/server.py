@@ -1,8 +1,8 @@
 """Moves messages between clients and the engine. Everything that can block or fail in other ways is done elsewhere.
 
-One thread owns the socket. Others hand it replies through `tell`, which wakes it. What arrives is held to be hostile
-until it has been decoded: frames and parts are limited, keys are checked by CURVE, and a client that does not take what
-it is sent loses progress first and is dropped in the end.
+One thread owns the socket. Others hand it replies through their `Answer`, which wakes it. What arrives is held to be
+hostile until it has been decoded: frames and parts are limited, keys are checked by CURVE, and a client that does not
+take what it is sent loses progress first and is dropped in the end.
 """
 
 import logging
@@ -11,7 +11,8 @@ import socket
 import time
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+from typing import Protocol
 
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
@@ -48,16 +49,14 @@ _NOBODY = number_bytes(2**64 - 1)
 _log = logging.getLogger(__name__)
 
 
-class Engine:
+class Engine(Protocol):
     """What the server serves: called in the server's thread, so it must not block."""
 
     def handle(self, client: bytes, request: AnyRequest, answer: Answer) -> None:
         """Take a request. Raises FaceplateError, which becomes the answer."""
-        raise NotImplementedError
 
     def vanished(self, client: bytes) -> None:
         """A client has gone."""
-        raise NotImplementedError
 
 
 @dataclass(slots=True)
@@ -67,11 +66,6 @@ class Keys:
     server_public: bytes
     server_secret: bytes
     client_public: bytes
-
-
-@dataclass(slots=True)
-class _Client:
-    pending: deque[tuple[bytes, Reply]] = field(default_factory=deque)
 
 
 class Server:
@@ -93,7 +87,8 @@ class Server:
         self._wake, self._waker = socket.socketpair()
         for end in (self._wake, self._waker):
             end.setblocking(False)
-        self._clients: dict[bytes, _Client] = {}
+        # What waits to be sent to each client.
+        self._clients: dict[bytes, deque[tuple[bytes, Reply]]] = {}
         self._stopping = False
 
     @property
@@ -114,9 +109,9 @@ class Server:
         looked = time.monotonic()
         try:
             while not self._stopping:
-                waits = any(client.pending for client in self._clients.values())
+                waits = any(self._clients.values())
                 ready = dict(poller.poll(20 if waits else _LOOK))
-                if self._wake.fileno() in ready or self._wake in ready:
+                if self._wake.fileno() in ready:
                     self._drain_wake()
                 if self._router in ready:
                     self._receive()
@@ -165,7 +160,7 @@ class Server:
         return client, parts
 
     def _take(self, client: bytes, parts: list[bytes]) -> None:
-        self._clients.setdefault(client, _Client())
+        self._clients.setdefault(client, deque())
         try:
             if len(parts) != PARTS:
                 raise Malformed("a request has two parts")
@@ -186,22 +181,20 @@ class Server:
             self._queue(client, number, Failure("internal", "Something went wrong inside the engine.", "See its log."))
 
     def _queue(self, client: bytes, number: bytes, reply: Reply) -> None:
-        known = self._clients.get(client)
-        if known is None:
+        pending = self._clients.get(client)
+        if pending is None or (len(pending) >= _PATIENCE and isinstance(reply, Reported)):
             return
-        if len(known.pending) >= _PATIENCE and isinstance(reply, Reported):
-            return
-        if len(known.pending) >= _LIMIT:
+        if len(pending) >= _LIMIT:
             self._drop(client)
             return
-        known.pending.append((number, reply))
+        pending.append((number, reply))
 
     def _send(self) -> None:
         for _ in range(self._outbox.qsize()):
             self._queue(*self._outbox.get())
-        for name, client in list(self._clients.items()):
-            while client.pending:
-                number, reply = client.pending[0]
+        for name, pending in list(self._clients.items()):
+            while pending:
+                number, reply = pending[0]
                 try:
                     self._router.send_multipart([name, number, encode(reply)], zmq.DONTWAIT)
                 except zmq.Again:
@@ -210,7 +203,7 @@ class Server:
                     # EHOSTUNREACH: it has gone.
                     self._drop(name)
                     break
-                client.pending.popleft()
+                pending.popleft()
 
     def _look(self) -> None:
         """Tell every client that the engine lives, by an empty message; who has gone is found out by it."""

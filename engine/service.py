@@ -5,7 +5,6 @@ import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
-from datetime import date
 from pathlib import Path
 
 from engine import __version__
@@ -16,8 +15,8 @@ from engine.folders import is_folder
 from engine.jobs import JobQueue
 from engine.leases import Leases
 from engine.models.catalogue import MODELS
-from engine.provenance.consent import check_consent, read_consent
-from engine.server import Answer, Engine
+from engine.provenance.consent import NAME, check_consent, read_consent
+from engine.server import Answer
 from engine.swappers.references import find_pictures
 from engine.turns import Turns
 from engine.warm import warm
@@ -55,7 +54,7 @@ _LEASED_BYTES = 2 << 30
 _MOST_FOLDERS = 1000
 
 
-class Service(Engine):
+class Service:
     """The engine behind one server. `stop` is called when a client asks for the end."""
 
     def __init__(self, stop: Callable[[], None], clients: Callable[[], int]) -> None:
@@ -67,7 +66,6 @@ class Service(Engine):
         # What looks at folders and takes pictures, so that it holds up nobody's messages.
         self._lookers = ThreadPoolExecutor(2, "look")
         self._warm = 0.0
-        self._closing = threading.Event()
         self._warmer = threading.Thread(target=self._make_warm, name="warm", daemon=True)
 
     def begin(self) -> None:
@@ -76,7 +74,6 @@ class Service(Engine):
 
     def close(self) -> None:
         """Cancel every job, and wait until the frames in work are whole."""
-        self._closing.set()
         self._jobs.close()
         self._lookers.shutdown()
         self._leases.close()
@@ -179,12 +176,11 @@ def _identity(folder: Path) -> Identity | None:
     except IdentityError:
         return None
     try:
-        consent = read_consent(folder)
+        return Identity(shown(folder), shown(check_consent(folder).person), pictures, "valid")
     except ConsentError as error:
-        state = "missing" if not (folder / "consent.toml").exists() else "unreadable"
-        return Identity(shown(folder), "", pictures, state, shown(error.message))
+        message = shown(error.message)
     try:
-        check_consent(folder, date.today())
-    except ConsentError as error:
-        return Identity(shown(folder), shown(consent.person), pictures, "expired", shown(error.message))
-    return Identity(shown(folder), shown(consent.person), pictures, "valid")
+        person, state = read_consent(folder).person, "expired"
+    except ConsentError:
+        person, state = "", "unreadable" if (folder / NAME).exists() else "missing"
+    return Identity(shown(folder), shown(person), pictures, state, message)

@@ -26,7 +26,6 @@ def jobs(
             if cancel is not None:
                 client.ask(Cancel(cancel), Done)
             if follow is not None:
-                # Ctrl-C ends the looking, not the job.
                 follow_job(current, client, Follow(follow))
             if cancel is None and follow is None:
                 for job in client.ask(Jobs(), JobList).jobs:

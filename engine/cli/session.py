@@ -14,7 +14,7 @@ import typer
 from engine.cli.display import Display, JsonLines, Terminal
 from engine.errors import Cancelled, FaceplateError, UsageError
 from engine.events import Error, Event, Finished, shown
-from engine.wire.errors import EngineError
+from engine.wire.errors import CodedError
 
 FAILED, WRONG_USAGE, INTERRUPTED = 1, 2, 130
 
@@ -61,7 +61,7 @@ def session(json: bool = False, patient: bool = True) -> Iterator[Session]:
     try:
         with display, Path(os.devnull).open("w") as nowhere, redirect_stdout(sys.stderr or nowhere):
             yield current
-    except (FaceplateError, EngineError) as error:
+    except CodedError as error:
         _end(current, error)
     except MemoryError:
         _end(current, FaceplateError("There is not enough memory.", "Close other programs, or use smaller frames."))
@@ -78,7 +78,7 @@ def exit_status(current: Session) -> None:
         raise typer.Exit(FAILED)
 
 
-def _end(current: Session, error: FaceplateError | EngineError) -> NoReturn:
+def _end(current: Session, error: CodedError) -> NoReturn:
     current.display.show(Error(error.code, shown(error.message), shown(error.remedy), error.retry))
     match error:
         case Cancelled():

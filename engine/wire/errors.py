@@ -5,11 +5,15 @@ from typing import ClassVar
 from engine.wire.messages import Failure
 
 
-class EngineError(Exception):
-    """Base of the tree; `code`, `message`, `remedy` and `retry` as in `Failure`."""
+class CodedError(Exception):
+    """Base of all errors that are told to a person or a program, here and in the engine.
 
-    code: ClassVar[str] = "engine"
-    retry: ClassVar[bool] = True
+    `code` is stable and machine-readable, `message` is one sentence for a person, `remedy` says what to do,
+    `retry` is true when the same call may succeed later without a change (a full disk, a busy device).
+    """
+
+    code: ClassVar[str]
+    retry: ClassVar[bool]
 
     def __init__(self, message: str, remedy: str = "") -> None:
         super().__init__(message)
@@ -18,6 +22,13 @@ class EngineError(Exception):
 
     def __str__(self) -> str:
         return f"{self.message} {self.remedy}".strip()
+
+
+class EngineError(CodedError):
+    """Base of what goes wrong between a client and the engine."""
+
+    code = "engine"
+    retry = True
 
 
 class EngineMissing(EngineError):
