@@ -11,6 +11,9 @@ import skimage.data
 from engine import core
 from engine.shot import Plate, Shot
 from tests.jobs.place import CONSENT, FRAMES, LAYERS, Record, shot_of, write_frame
+from tests.wire.engines import client, engine
+
+__all__ = ["client", "engine"]
 
 
 @pytest.fixture(scope="session")

@@ -1,8 +1,7 @@
 """Jobs that an engine in another process does: the same bytes, in turn with others, cancelled, left alone, detached."""
 
-import tempfile
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from pathlib import Path
 
 import msgspec
@@ -26,24 +25,9 @@ from engine.wire.messages import (
     Swap,
 )
 from tests.jobs.place import FRAMES, LAYERS, Record, bytes_of, shot_of
-from tests.wire.conftest import EngineProcess, start_engine
+from tests.wire.engines import EngineProcess, start_engine
 
 OVER = ("done", "cancelled", "failed")
-
-
-@pytest.fixture(scope="module")
-def engine() -> Iterator[EngineProcess]:
-    with tempfile.TemporaryDirectory() as folder:
-        running = start_engine(Path(folder))
-        yield running
-        running.process.terminate()
-        running.process.wait(20)
-
-
-@pytest.fixture
-def client(engine: EngineProcess) -> Iterator[Client]:
-    with engine.client() as connected:
-        yield connected
 
 
 def swap(shot: Shot, **options) -> Swap:

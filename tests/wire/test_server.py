@@ -39,7 +39,7 @@ from engine.wire.messages import (
     encode,
     number_bytes,
 )
-from tests.wire.conftest import EngineProcess, Raw
+from tests.wire.engines import EngineProcess, Raw
 
 
 def lives(engine: EngineProcess) -> None:
