@@ -19,6 +19,7 @@ PARTS = 2
 _NUMBER = struct.Struct("<Q")
 
 Pixel = Literal["float32", "float16", "uint8"]
+Shows = Literal["result", "plate", "matte"]
 
 
 class Request(msgspec.Struct, frozen=True, tag_field="type"):
@@ -53,6 +54,21 @@ class Swap(Request, frozen=True, tag="swap"):
     frames: str = ""
     redo: bool = False
     detach: bool = False
+
+
+class Preview(Request, frozen=True, tag="preview"):
+    """One frame as a recipe makes it, or `shows` of it, as a picture that the engine leases to the client.
+
+    Nothing is written, and `shot` needs no output. `source` is a lease that was submitted, RGB or RGBA, in place of the
+    plate's file. Of those with the same `scrub`, only the newest waits; one that gives way is answered by Superseded,
+    the others by Previewed. Previews go before jobs.
+    """
+
+    shot: dict[str, Any]
+    frame: int
+    shows: Shows = "result"
+    source: str = ""
+    scrub: str = ""
 
 
 class Lease(Request, frozen=True, tag="lease"):
@@ -176,6 +192,32 @@ class Leased(Reply, frozen=True, tag="leased"):
     size: int
 
 
+class Previewed(Reply, frozen=True, tag="previewed"):
+    """A preview: a lease of a picture (height, width, channels) of `pixel` over the display window; release it.
+
+    Result and plate are RGBA, scene-linear in the primaries of `colorspace`, premultiplied, and clear where the plate
+    has no pixels; a matte has one channel. `solved` says whether the face comes from the solve of the whole shot, or
+    from this frame alone, where there is no solve yet; `faces` counts those that were replaced.
+    """
+
+    lease: str
+    segment: str
+    size: int
+    height: int
+    width: int
+    channels: int
+    pixel: Pixel
+    frame: int
+    faces: int
+    colorspace: str
+    solved: Literal["shot", "frame"]
+    milliseconds: dict[str, float] = {}
+
+
+class Superseded(Reply, frozen=True, tag="superseded"):
+    """A preview was left out, because a newer one of the same `scrub` came before it was begun."""
+
+
 class JobState(msgspec.Struct, frozen=True):
     """A job: `state` is waiting, running, done, failed or cancelled; counts are of frames."""
 
@@ -196,7 +238,11 @@ class JobList(Reply, frozen=True, tag="job-list"):
 
 
 class State(Reply, frozen=True, tag="state"):
-    """The engine: how long it runs (seconds), how far it is warm (0 to 1), leased bytes, clients and jobs."""
+    """The engine: how long it runs (seconds), how far it is warm (0 to 1), clients and jobs.
+
+    In bytes: what is `leased`, what is `kept` to be used again, the `limit` of the two together, and the memory of the
+    whole process. `provider` is what runs the networks, as onnxruntime names it; empty until one is open.
+    """
 
     engine: str
     pid: int
@@ -205,10 +251,25 @@ class State(Reply, frozen=True, tag="state"):
     leased: int
     clients: int
     jobs: tuple[JobState, ...]
+    kept: int = 0
+    limit: int = 0
+    memory: int = 0
+    provider: str = ""
+    previews: int = 0
+
+
+class Model(msgspec.Struct, frozen=True):
+    """A network that the engine has; `bytes` of its file, and whether it is open."""
+
+    name: str
+    licence: str
+    origin: str
+    bytes: int
+    open: bool
 
 
 class ModelList(Reply, frozen=True, tag="model-list"):
-    models: tuple[str, ...]
+    models: tuple[Model, ...]
 
 
 class Identity(msgspec.Struct, frozen=True):
@@ -226,10 +287,10 @@ class IdentityList(Reply, frozen=True, tag="identity-list"):
 
 
 AnyRequest = (
-    Hello | Solve | Swap | Lease | Submit | Release | Cancel | Jobs | Follow | Status | Models | Identities | Shutdown
+    Hello | Solve | Swap | Preview | Lease | Submit | Release | Cancel | Jobs | Follow | Status | Models | Identities | Shutdown
 )  # fmt: skip
 AnyReply = (
-    Welcome | Done | Failure | Accepted | Reported | Ended | Leased | JobList | State | ModelList | IdentityList
+    Welcome | Done | Failure | Accepted | Reported | Ended | Previewed | Superseded | Leased | JobList | State | ModelList | IdentityList
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()
