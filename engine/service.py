@@ -1,11 +1,14 @@
 """What the resident engine does for its clients: each request of the protocol, answered."""
 
+import functools
 import os
 import threading
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+
+import psutil
 
 from engine import __version__
 from engine.errors import ConsentError, FaceplateError, IdentityError, OutputRefused
@@ -14,7 +17,8 @@ from engine.failure import failure_of
 from engine.folders import is_folder
 from engine.jobs import JobQueue
 from engine.leases import Leases
-from engine.models.catalogue import MODELS
+from engine.models.catalogue import FOLDER, MODELS
+from engine.models.session import providers
 from engine.provenance.consent import NAME, check_consent, read_consent
 from engine.server import Answer
 from engine.swappers.references import find_pictures
@@ -35,6 +39,7 @@ from engine.wire.messages import (
     Jobs,
     Lease,
     Leased,
+    Model,
     ModelList,
     Models,
     Release,
@@ -60,6 +65,7 @@ class Service:
     def __init__(self, stop: Callable[[], None], clients: Callable[[], int]) -> None:
         self._stop, self._count = stop, clients
         self._began = time.monotonic()
+        self._process = psutil.Process()
         self._turns = Turns()
         self._jobs = JobQueue(self._turns)
         self._leases = Leases(_LEASED_BYTES)
@@ -106,7 +112,7 @@ class Service:
             case Status():
                 answer(self._state())
             case Models():
-                answer(ModelList(tuple(MODELS)))
+                answer(ModelList(_models()))
             case Identities(folder=folder):
                 self._lookers.submit(_answer_with, answer, lambda: IdentityList(_identities(folder)))
             case Shutdown():
@@ -126,6 +132,8 @@ class Service:
             leased=self._leases.held_bytes,
             clients=self._count(),
             jobs=self._jobs.states(),
+            memory=self._process.memory_info().rss,
+            provider=next(iter(providers().values()), ""),
         )
 
     def _make_warm(self) -> None:
@@ -156,6 +164,23 @@ def _answer_with(answer: Answer, make: Callable[[], Reply]) -> None:
         answer(make())
     except FaceplateError as error:
         answer(failure_of(error))
+
+
+def _models() -> tuple[Model, ...]:
+    """Every bundled network; one whose file is missing has no bytes."""
+    opened = providers()
+    return tuple(
+        Model(name, spec.licence, spec.origin, _size_of(FOLDER / spec.file), name in opened)
+        for name, spec in MODELS.items()
+    )
+
+
+@functools.cache
+def _size_of(path: Path) -> int:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return 0
 
 
 def _identities(folder: str) -> tuple[Identity, ...]:

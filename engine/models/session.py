@@ -72,16 +72,23 @@ class Model:
 
 
 _open_lock = threading.Lock()
+_open: dict[str, Model] = {}
 
 
 def open_model(name: str) -> Model:
     """Open a bundled network by its name in the catalogue; opened once in a process. Raises ModelError."""
     # Without the lock two threads that ask at once would both load the weights.
     with _open_lock:
-        return _open_bundled(name)
+        if name not in _open:
+            _open[name] = _open_bundled(name)
+        return _open[name]
 
 
-@functools.cache
+def providers() -> dict[str, str]:
+    """What runs each bundled network that is open, by the network's name. Opens none, and waits for none."""
+    return {name: model.provider for name, model in list(_open.items())}
+
+
 def _open_bundled(name: str) -> Model:
     spec = MODELS.get(name)
     if spec is None:

@@ -19,9 +19,13 @@ from engine.wire.messages import (
     JobList,
     Jobs,
     JobState,
+    ModelList,
+    Models,
     Reported,
     Shutdown,
     Solve,
+    State,
+    Status,
     Swap,
 )
 from tests.jobs.place import FRAMES, LAYERS, Record, bytes_of, shot_of
@@ -70,6 +74,8 @@ def test_a_solve(client: Client, work: Path) -> None:
     assert (work / "new.tracks").stat().st_size > 1000
     ended = client.work(Solve(shot, str(work / "new.exr")), lambda told: None)
     assert ended.failure is not None and ended.failure.code == "output-refused"
+    assert client.ask(Status(), State).provider.endswith("ExecutionProvider")
+    assert {model.name for model in client.ask(Models(), ModelList).models if model.open} >= {"centerface"}
 
 
 def test_a_job_that_is_stopped_keeps_whole_frames(client: Client, whole: tuple[Path, Record], work: Path) -> None:

@@ -9,6 +9,7 @@ import msgspec
 import pytest
 import zmq
 
+from engine.models.catalogue import FOLDER, MODELS
 from engine.wire.client import Client
 from engine.wire.errors import EngineError, EngineGone, EngineRefused
 from engine.wire.frames import attach
@@ -66,8 +67,18 @@ def test_what_an_engine_says_of_itself(client: Client, engine: EngineProcess) ->
     assert client.welcome.version == VERSION and client.welcome.pid == engine.process.pid
     state = client.ask(Status(), State)
     assert state.pid == engine.process.pid and state.clients >= 1 and state.jobs == ()
-    assert "centerface" in client.ask(Models(), ModelList).models
+    # No less than an interpreter with NumPy, and no more than a machine.
+    assert 20 << 20 < state.memory < 1 << 40 and state.provider == ""
     assert client.ask(Jobs(), JobList).jobs == ()
+
+
+def test_the_networks_that_an_engine_has(client: Client) -> None:
+    models = client.ask(Models(), ModelList).models
+    assert [model.name for model in models] == list(MODELS) and not any(model.open for model in models)
+    for model in models:
+        spec = MODELS[model.name]
+        assert (model.licence, model.origin) == (spec.licence, spec.origin)
+        assert model.bytes == (FOLDER / spec.file).stat().st_size > 0
 
 
 def test_identities_and_their_consent(client: Client, tmp_path) -> None:
