@@ -61,7 +61,7 @@ def _done_by_engine(current: Session, local: bool, make: "Callable[[], Solve | S
 
 
 def follow(current: Session, client: "Client", request: "Solve | Swap | Follow") -> None:
-    """Show a job's events until it has ended; Ctrl-C cancels it. Raises its error."""
+    """Show a job's events until it has ended; in a patient session Ctrl-C cancels it. Raises its error."""
     from engine.events import decode_event
     from engine.wire.errors import EngineRefused
 

@@ -2,6 +2,7 @@
 
 import json
 import os
+import shutil
 import signal
 import subprocess
 import sys
@@ -14,11 +15,12 @@ import pytest
 from tests.jobs.place import FRAMES, REPOSITORY, bytes_of
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
+Begin = Callable[..., "subprocess.Popen[str]"]
 
 
 @pytest.fixture
-def command(tmp_path_factory: pytest.TempPathFactory, work: Path) -> Iterator[Command]:
-    """`faceplate`, run in the folder of the work, with an engine's place of its own; the engine is ended afterwards."""
+def begin(tmp_path_factory: pytest.TempPathFactory, work: Path) -> Begin:
+    """Begin `faceplate` in the folder of the work, with an engine's place of its own."""
     place = tmp_path_factory.mktemp("place")
     environment = os.environ | {
         "FACEPLATE_RUNTIME": str(place / "run"),
@@ -26,9 +28,23 @@ def command(tmp_path_factory: pytest.TempPathFactory, work: Path) -> Iterator[Co
         "PYTHONPATH": str(REPOSITORY),
     }
 
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+    def begin(*arguments: object) -> "subprocess.Popen[str]":
         line = [sys.executable, "-m", "engine.cli", *map(str, arguments)]
-        return subprocess.run(line, cwd=work, env=environment, capture_output=True, text=True, timeout=120, check=False)
+        return subprocess.Popen(
+            line, cwd=work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    return begin
+
+
+@pytest.fixture
+def command(begin: Begin) -> Iterator[Command]:
+    """Run `faceplate` to its end; the engine is ended afterwards."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        with begin(*arguments) as process:
+            output, errors = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
 
     yield run
     run("engine", "stop")
@@ -68,13 +84,9 @@ def test_what_fails_is_said_in_the_same_way(command: Command, work: Path) -> Non
         assert remote.stderr.replace(f"{work}/", "") == local.stderr.replace(f"{work}/", "")
 
 
-def test_an_interrupt_cancels_the_job_in_the_engine(command: Command, work: Path) -> None:
+def test_an_interrupt_cancels_the_job_in_the_engine(command: Command, begin: Begin) -> None:
     assert command("engine", "start").returncode == 0
-    line = [sys.executable, "-m", "engine.cli", "swap", "plate", "grace", "-o", "out", "--json"]
-    folder = command("engine", "status", "--json")
-    place = json.loads(folder.stdout)["place"]
-    environment = os.environ | {"FACEPLATE_RUNTIME": place, "PYTHONPATH": str(REPOSITORY)}
-    with subprocess.Popen(line, cwd=work, env=environment, stdout=subprocess.PIPE, text=True) as process:
+    with begin("swap", "plate", "grace", "-o", "out", "--json") as process:
         assert process.stdout is not None
         process.stdout.readline()
         process.send_signal(signal.SIGINT)
@@ -82,6 +94,30 @@ def test_an_interrupt_cancels_the_job_in_the_engine(command: Command, work: Path
     end = time.monotonic() + 20
     while events(command("jobs", "--json"))[-1]["state"] != "cancelled":
         assert time.monotonic() < end
+
+
+def test_an_interrupt_ends_the_looking_and_not_the_job(command: Command, begin: Begin, work: Path) -> None:
+    # Long enough that it is still at work when somebody looks.
+    for number in range(1004, 1031):
+        shutil.copy(work / "plate/sh.1001.exr", work / f"plate/sh.{number}.exr")
+    assert command("engine", "start").returncode == 0
+    with begin("swap", "plate", "grace", "-o", "out", "--json") as swap:
+        assert swap.stdout is not None
+        swap.stdout.readline()
+        for arguments in (("--json",), ()):
+            with begin("jobs", "--follow", 1, *arguments) as looking:
+                assert looking.stdout is not None and looking.stderr is not None
+                if arguments:
+                    looking.stdout.readline()
+                else:
+                    # Without a terminal nothing is shown meanwhile.
+                    time.sleep(2)
+                looking.send_signal(signal.SIGINT)
+                assert looking.wait(20) == 130
+                told = looking.stdout.read() if arguments else looking.stderr.read()
+                assert "Job 1 goes on" in told.splitlines()[-1] and "error" not in told
+        assert swap.communicate(timeout=120) and swap.returncode == 0
+    assert len(list((work / "out").glob("*.exr"))) == 30
 
 
 def test_without_an_engine_there_are_no_jobs(command: Command) -> None:
