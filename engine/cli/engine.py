@@ -9,9 +9,12 @@ import typer
 from engine.cli.display import json_line, line
 from engine.cli.options import Json
 from engine.cli.session import session
+from engine.cli.state import ask_state, state_lines
 
 if TYPE_CHECKING:
     from engine.resident import Server, Standing
+    from engine.wire.errors import EngineError
+    from engine.wire.messages import State
     from engine.wire.place import Connection
 
 
@@ -43,14 +46,22 @@ def stop(json: Json = False) -> None:
 
 
 def status(json: Json = False) -> None:
-    """Say whether the engine runs, and where."""
+    """Say whether the engine runs, where, and what it does."""
     with session(json, patient=False):
         from engine.resident import standing
 
         found = standing()
-        _show(found, _sentence(found), json)
-        if not json:
-            line(f"Its folder is {found.place}, its log {found.log}.")
+        state, error = _asked(found)
+        if json:
+            _show_all(found, state, error)
+            return
+        for text in (
+            _sentence(found),
+            *(state_lines(state) if state else []),
+            *([str(error)] if error else []),
+            f"Its folder is {found.place}, its log {found.log}.",
+        ):
+            line(text)
 
 
 def warm(json: Json = False) -> None:
@@ -62,6 +73,25 @@ def warm(json: Json = False) -> None:
         from engine.warm import warm as make_ready
 
         make_ready(current.report)
+
+
+def _asked(found: "Standing") -> "tuple[State | None, EngineError | None]":
+    """What the engine says of itself, or why it says nothing; neither where there is none to be asked."""
+    from engine.wire.errors import EngineError
+    from engine.wire.place import read_connection, runtime_folder
+
+    try:
+        connection = read_connection(runtime_folder()) if found.ready else None
+        return (None if connection is None else ask_state(connection)), None
+    except EngineError as error:
+        return None, error
+
+
+def _show_all(found: "Standing", state: "State | None", error: "EngineError | None") -> None:
+    import msgspec
+
+    told = {"code": error.code, "message": error.message, "remedy": error.remedy} if error else None
+    json_line(msgspec.json.encode(msgspec.to_builtins(found) | {"state": state, "error": told}))
 
 
 def _ask_to_end(connection: "Connection") -> None:

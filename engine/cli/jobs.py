@@ -8,6 +8,7 @@ from engine.cli.display import json_line, line
 from engine.cli.options import Json
 from engine.cli.remote import follow as follow_job
 from engine.cli.session import INTERRUPTED, Session, session
+from engine.cli.state import job_line
 
 if TYPE_CHECKING:
     from engine.wire.client import Client
@@ -35,7 +36,7 @@ def jobs(
                     if json:
                         json_line(msgspec.json.encode(job))
                     else:
-                        line(_sentence(job))
+                        line(job_line(job))
 
 
 def _watch(current: Session, client: "Client", job: int) -> None:
@@ -49,9 +50,3 @@ def _watch(current: Session, client: "Client", job: int) -> None:
         current.report(Notice("job-goes-on", f"Job {job} goes on in the engine."))
         # Not 0: what the job comes to is not known yet.
         raise typer.Exit(INTERRUPTED) from None
-
-
-def _sentence(job) -> str:
-    counts = f" {job.done} of {job.total}, {job.frames_per_second:.2f} frames a second" if job.total else ""
-    left = f", {job.seconds_left:.0f} s left" if job.seconds_left > 0 else ""
-    return f"{job.job:>4}  {job.kind:<6}{job.state:<10}{job.stage}{counts}{left}  {job.plate} → {job.output}"

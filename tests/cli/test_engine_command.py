@@ -116,6 +116,7 @@ def test_it_starts_stands_and_ends(faceplate: Command, place: Path, tmp_path: Pa
     assert found["place"] == str(place) and found["log"] == str(tmp_path / "logs" / "engine.log")
     assert abs(found["started"] - time.time()) < 60
     assert f"as process {pid}: faceplate {__version__}, since 2" in faceplate("engine", "status").stdout
+    assert found["state"] is None and found["error"]["code"] == "engine-incompatible"
     ended = faceplate("engine", "stop")
     assert ended.returncode == 0 and ended.stdout == f"The engine, process {pid}, has ended.\n"
     assert holder(place) is None and [path.name for path in place.iterdir()] == ["engine.lock"]

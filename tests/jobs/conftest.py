@@ -1,6 +1,10 @@
 """The plate, the identity and a finished job that the tests of whole jobs share."""
 
+import os
 import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import matplotlib
@@ -10,7 +14,7 @@ import skimage.data
 
 from engine import core
 from engine.shot import Plate, Shot
-from tests.jobs.place import CONSENT, FRAMES, LAYERS, Record, shot_of, write_frame
+from tests.jobs.place import CONSENT, FRAMES, LAYERS, REPOSITORY, Begin, Command, Record, shot_of, write_frame
 from tests.wire.engines import client, engine
 
 __all__ = ["client", "engine"]
@@ -45,3 +49,40 @@ def whole(originals: Path) -> tuple[Path, Record]:
     report = Record()
     core.run(shot_of(originals, "whole", *LAYERS), report)
     return originals / "whole", report
+
+
+@pytest.fixture
+def environment(tmp_path_factory: pytest.TempPathFactory) -> dict[str, str]:
+    """Of commands and an engine of this checkout, with a place of their own."""
+    place = tmp_path_factory.mktemp("place")
+    return os.environ | {
+        "FACEPLATE_RUNTIME": str(place / "run"),
+        "FACEPLATE_LOGS": str(place / "log"),
+        "PYTHONPATH": str(REPOSITORY),
+    }
+
+
+@pytest.fixture
+def begin(environment: dict[str, str], work: Path) -> Begin:
+    """Begin `faceplate` in the folder of the work."""
+
+    def begin(*arguments: object) -> "subprocess.Popen[str]":
+        line = [sys.executable, "-m", "engine.cli", *map(str, arguments)]
+        return subprocess.Popen(
+            line, cwd=work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
+        )
+
+    return begin
+
+
+@pytest.fixture
+def command(begin: Begin) -> Iterator[Command]:
+    """Run `faceplate` to its end; the engine is ended afterwards."""
+
+    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
+        with begin(*arguments) as process:
+            output, errors = process.communicate(timeout=120)
+        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
+
+    yield run
+    run("engine", "stop")

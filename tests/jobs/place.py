@@ -6,6 +6,7 @@ Grace Hopper. Both are in the public domain.
 
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import numpy as np
@@ -19,6 +20,9 @@ FRAMES = (1001, 1002, 1003)
 CONSENT = 'person = "Grace"\nscope = "tests"\ngranted_by = "public domain"\nuntil = 2999-01-01\n'
 LAYERS = ("output.layers=patch,matte",)
 REPOSITORY = Path(__file__).parents[2]
+
+Command = Callable[..., subprocess.CompletedProcess[str]]
+Begin = Callable[..., "subprocess.Popen[str]"]
 
 
 class Record(list[Event]):

@@ -1,53 +1,13 @@
 """The commands have their jobs done by the engine where one runs, and say and write the same."""
 
 import json
-import os
 import shutil
 import signal
 import subprocess
-import sys
 import time
-from collections.abc import Callable, Iterator
 from pathlib import Path
 
-import pytest
-
-from tests.jobs.place import FRAMES, REPOSITORY, bytes_of
-
-Command = Callable[..., subprocess.CompletedProcess[str]]
-Begin = Callable[..., "subprocess.Popen[str]"]
-
-
-@pytest.fixture
-def begin(tmp_path_factory: pytest.TempPathFactory, work: Path) -> Begin:
-    """Begin `faceplate` in the folder of the work, with an engine's place of its own."""
-    place = tmp_path_factory.mktemp("place")
-    environment = os.environ | {
-        "FACEPLATE_RUNTIME": str(place / "run"),
-        "FACEPLATE_LOGS": str(place / "log"),
-        "PYTHONPATH": str(REPOSITORY),
-    }
-
-    def begin(*arguments: object) -> "subprocess.Popen[str]":
-        line = [sys.executable, "-m", "engine.cli", *map(str, arguments)]
-        return subprocess.Popen(
-            line, cwd=work, env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
-        )
-
-    return begin
-
-
-@pytest.fixture
-def command(begin: Begin) -> Iterator[Command]:
-    """Run `faceplate` to its end; the engine is ended afterwards."""
-
-    def run(*arguments: object) -> subprocess.CompletedProcess[str]:
-        with begin(*arguments) as process:
-            output, errors = process.communicate(timeout=120)
-        return subprocess.CompletedProcess(process.args, process.returncode, output, errors)
-
-    yield run
-    run("engine", "stop")
+from tests.jobs.place import FRAMES, Begin, Command, bytes_of
 
 
 def events(done: subprocess.CompletedProcess[str]) -> list[dict]:
