@@ -14,6 +14,7 @@ from engine.errors import Cancelled, ConsentError, DiskFull, FaceplateError, Fra
 from engine.events import Finished, FrameDone, FrameFailed, FrameSkipped, Notice, Report, Started, shown
 from engine.faces.tracks import Tracks
 from engine.folders import make_folder
+from engine.kept import NOTHING, Keep
 from engine.outputs import Places, find_places
 from engine.pipeline import flow
 from engine.plates.frame import Frame
@@ -38,12 +39,21 @@ def never() -> bool:
     return False
 
 
-def run(shot: Shot, report: Report, *, cancelled: Cancel = never, redo: bool = False, frames: str = "") -> Finished:
+def run(
+    shot: Shot,
+    report: Report,
+    *,
+    cancelled: Cancel = never,
+    redo: bool = False,
+    frames: str = "",
+    keep: Keep = NOTHING,
+) -> Finished:
     """Do the whole job: solve the shot, or take up its tracks, and render the frames.
 
     `frames` narrows what is rendered, never what is solved. Frames that are done already are skipped unless `redo`. A
     frame that fails is reported, and the others go on. Raises a `FaceplateError` when nothing can be rendered, and
     `Cancelled`, once the frames in flight are whole, after `cancelled()` became true. Calls `report` from this thread.
+    With `keep`, people and solves are taken from there.
     """
     start = time.monotonic()
     if not shot.replace:
@@ -54,7 +64,7 @@ def run(shot: Shot, report: Report, *, cancelled: Cancel = never, redo: bool = F
     plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)
     places = find_places(shot.output.path, plate, [Path(entry.identity) for entry in shot.replace])
     # A shot is not solved for a person of whom there is no usable picture.
-    identities = read_identities(shot)
+    identities = read_identities(shot, keep)
     wanted = _wanted(plate, shot, frames)
     make_folder(places.folder)
     remove_leftovers(places.folder, places.names.values())
@@ -62,7 +72,7 @@ def run(shot: Shot, report: Report, *, cancelled: Cancel = never, redo: bool = F
     present = _present(plate, wanted, report)
     counts = _Counts(failed=len(wanted) - len(present))
     if present:
-        tracks = find_tracks(shot, plate, places.folder, report, cancelled)
+        tracks = find_tracks(shot, plate, places.folder, report, cancelled, keep)
         job = _Job(shot, plate, places, tracks, identities, Marks(shot, plate, tracks, consents))
         counts = _render(job, present, redo, report, cancelled, counts)
     finished = Finished(counts.done, counts.skipped, counts.failed, time.monotonic() - start)
@@ -73,13 +83,13 @@ def run(shot: Shot, report: Report, *, cancelled: Cancel = never, redo: bool = F
     return finished
 
 
-def solve_shot(shot: Shot, path: Path, report: Report, *, cancelled: Cancel = never) -> Tracks:
+def solve_shot(shot: Shot, path: Path, report: Report, *, cancelled: Cancel = never, keep: Keep = NOTHING) -> Tracks:
     """Pass 1 alone: solve the whole shot and save its tracks at `path`. Raises a `FaceplateError`."""
     start = time.monotonic()
     check_name(path)
     plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)
     report(Started(len(plate.frames), plate.name, shown(path)))
-    tracks = solve_to(path, shot, plate, report, cancelled)
+    tracks = solve_to(path, shot, plate, report, cancelled, keep)
     people = len({track.person for track in tracks.tracks})
     report(Notice("people", f"{people} {'person' if people == 1 else 'people'} in the shot."))
     report(Finished(len(plate.frames), 0, 0, time.monotonic() - start))

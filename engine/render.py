@@ -10,16 +10,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import IdentityError
+from engine.events import shown
 from engine.faces.mesh import face_width
 from engine.faces.tracks import FaceGeometry, Track, Tracks
 from engine.geometry import Box, extent
+from engine.kept import NOTHING, Keep, files_key
 from engine.layers import Layers
 from engine.plates.color import PlateColor
 from engine.plates.frame import Frame
 from engine.shot import Shot
 from engine.swappers.base import Crop, Patch, Swapper
 from engine.swappers.mesh import MeshSwapper
-from engine.swappers.references import Identity, load_identity
+from engine.swappers.references import Identity, find_pictures, load_identity
 from kernels.blend import matching_grain, seam_gain
 from kernels.composite import Counts, composite
 from kernels.view import make_view, view
@@ -74,9 +77,16 @@ class Renderer:
     """Renders frames of one shot. Reading the identities happens here, once; `render` may run in several threads."""
 
     def __init__(
-        self, shot: Shot, tracks: Tracks, color: PlateColor, identities: Sequence[Identity] | None = None
+        self,
+        shot: Shot,
+        tracks: Tracks,
+        color: PlateColor,
+        identities: Sequence[Identity] | None = None,
+        keep: Keep = NOTHING,
     ) -> None:
         """`identities` are those of `read_identities(shot)`, if they have been read already.
+
+        With `keep` what a frame's faces are made from is kept for when the frame is rendered with other settings.
 
         Raises IdentityError for an identity that cannot be used and NoFace for a face that is not in the shot.
         """
@@ -84,11 +94,11 @@ class Renderer:
         self._shot = shot
         self._local = threading.local()
         self._view = make_view(color.plate_to_rec709, exposure, shot.view.knee, shot.view.white)
-        self.identities = read_identities(shot) if identities is None else identities
+        self.identities = read_identities(shot, keep) if identities is None else identities
         self._jobs = [
             _Job(swapper, track)
             for entry, identity in zip(shot.replace, self.identities, strict=True)
-            for swapper in [_make_swapper(identity, shot)]
+            for swapper in [_make_swapper(identity, shot, keep)]
             for track in tracks.select(entry.face)
         ]
 
@@ -193,15 +203,23 @@ class Renderer:
         )
 
 
-def read_identities(shot: Shot) -> list[Identity]:
+def read_identities(shot: Shot, keep: Keep = NOTHING) -> list[Identity]:
     """The people of a recipe, in its order. Raises IdentityError for one that cannot be used."""
-    return [load_identity(Path(entry.identity)) for entry in shot.replace]
+    return [_read_identity(Path(entry.identity), keep) for entry in shot.replace]
 
 
-def _make_swapper(identity: Identity, shot: Shot) -> Swapper:
+def _read_identity(folder: Path, keep: Keep) -> Identity:
+    try:
+        files = files_key(find_pictures(folder))
+    except OSError as error:
+        raise IdentityError(f"{shown(folder)} cannot be read: {error.strerror}.", "Check its permissions.") from error
+    return load_identity(folder) if files is None else keep.get(("identity", files), lambda: load_identity(folder))
+
+
+def _make_swapper(identity: Identity, shot: Shot, keep: Keep) -> Swapper:
     match shot.swapper:
         case "mesh":
-            return MeshSwapper(identity, shot)
+            return MeshSwapper(identity, shot, keep)
 
 
 def _alpha(frame: Frame, box: Box) -> Float32 | None:

@@ -10,7 +10,7 @@ from collections import deque
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import closing
-from typing import NamedTuple
+from typing import NamedTuple, Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,14 +25,35 @@ from engine.faces.pose import fit_pose
 from engine.faces.smoothing import smooth_meshes
 from engine.faces.tracks import Track, Tracks
 from engine.faces.watcher import Reduced, Watcher, reduce_frame
+from engine.geometry import Box
+from engine.plates.color import PlateColor
 from engine.plates.frame import Frame
-from engine.plates.plate import Plate
 from engine.shot import Solve
 
 # Frames, spread over the shot, that the exposure is measured on.
 EXPOSURE_FRAMES = 5
 # Frames that the reader may be ahead.
 AHEAD = 2
+
+
+class Footage(Protocol):
+    """What can be solved: a plate, or frames that are in memory already, in order."""
+
+    @property
+    def name(self) -> str: ...
+
+    @property
+    def frames(self) -> Sequence[int]: ...
+
+    @property
+    def color(self) -> PlateColor: ...
+
+    @property
+    def display_window(self) -> Box: ...
+
+    def read(self, frame: int, picture_only: bool = False) -> Frame:
+        """A frame's picture. Raises PlateError."""
+        ...
 
 
 class _Read(NamedTuple):
@@ -52,7 +73,7 @@ class _Seen(NamedTuple):
     proxies: list[Proxy]
 
 
-def solve(plate: Plate, settings: Solve, report: Report, cancelled: Callable[[], bool]) -> Tracks:
+def solve(plate: Footage, settings: Solve, report: Report, cancelled: Callable[[], bool]) -> Tracks:
     """The tracks of all faces in the plate; none is not an error here.
 
     `report` gets Progress and Notice events from the caller's thread; `cancelled` is asked once a frame. A frame that
@@ -72,10 +93,10 @@ def solve(plate: Plate, settings: Solve, report: Report, cancelled: Callable[[],
         _track(number, person, chain, plate.frames, steps, settings.smoothing)
         for number, (chain, person) in enumerate(zip(chains, people(chains), strict=True))
     ]
-    display = plate.info.display_window
+    display = plate.display_window
     return Tracks(
         plate=shown(plate.name),
-        frames=plate.frames,
+        frames=tuple(plate.frames),
         size=(display.width, display.height),
         exposure=exposure,
         cuts=tuple(plate.frames[seen.indices[cut]] for cut in cuts),
@@ -83,7 +104,7 @@ def solve(plate: Plate, settings: Solve, report: Report, cancelled: Callable[[],
     )
 
 
-def _exposure(plate: Plate, settings: Solve, report: Report, cancelled: Callable[[], bool]) -> float:
+def _exposure(plate: Footage, settings: Solve, report: Report, cancelled: Callable[[], bool]) -> float:
     """The exposure of the whole shot: from skin, else from the middle of the pictures."""
     to_rec709 = plate.color.plate_to_rec709.astype(np.float32)
     count = min(EXPOSURE_FRAMES, len(plate.frames))
@@ -113,7 +134,7 @@ def _exposure(plate: Plate, settings: Solve, report: Report, cancelled: Callable
     return 1.0
 
 
-def _watch(plate: Plate, settings: Solve, watcher: Watcher, report: Report, cancelled: Callable[[], bool]) -> _Seen:
+def _watch(plate: Footage, settings: Solve, watcher: Watcher, report: Report, cancelled: Callable[[], bool]) -> _Seen:
     seen = _Seen([], [], [])
     failure: PlateError | None = None
     with closing(_frames(plate, settings.detect_size)) as frames:
@@ -133,7 +154,7 @@ def _watch(plate: Plate, settings: Solve, watcher: Watcher, report: Report, canc
     return seen
 
 
-def _frames(plate: Plate, size: int) -> Generator[_Read, None, None]:
+def _frames(plate: Footage, size: int) -> Generator[_Read, None, None]:
     """The plate's frames in order, read by a thread that is at most AHEAD frames ahead; close it when leaving early."""
     pending: deque[Future[_Read]] = deque()
     with ThreadPoolExecutor(1, "plate reader") as reader:
@@ -149,7 +170,7 @@ def _frames(plate: Plate, size: int) -> Generator[_Read, None, None]:
                 future.cancel()
 
 
-def _read(plate: Plate, number: int, size: int) -> _Read:
+def _read(plate: Footage, number: int, size: int) -> _Read:
     try:
         frame = plate.read(number, picture_only=True)
         return _Read(number, frame, reduce_frame(frame, size), None)

@@ -5,16 +5,17 @@ independent of the others in its run.
 """
 
 import hashlib
-from collections.abc import Callable
+from collections.abc import Callable, Hashable
 from pathlib import Path
 
 import msgspec
 
 from engine import __version__
 from engine.errors import FrameMissing, NoFace, OutputRefused, TracksError
-from engine.events import Notice, Report, shown
+from engine.events import Event, Notice, Report, shown
 from engine.faces.tracks import Tracks
 from engine.folders import make_folder
+from engine.kept import NOTHING, Keep, Kept, files_key
 from engine.plates.plate import Plate
 from engine.shot import Shot
 from engine.solve import solve
@@ -23,7 +24,9 @@ KEPT = ".faceplate"
 SUFFIX = ".tracks"
 
 
-def find_tracks(shot: Shot, plate: Plate, output: Path, report: Report, cancelled: Callable[[], bool]) -> Tracks:
+def find_tracks(
+    shot: Shot, plate: Plate, output: Path, report: Report, cancelled: Callable[[], bool], keep: Keep = NOTHING
+) -> Tracks:
     """The shot's tracks; solved and kept first where there are none. `output` is the folder of the result.
 
     Raises `TracksError` when the recipe's tracks cannot be read or belong to another plate, `NoFace` when there is no
@@ -31,7 +34,18 @@ def find_tracks(shot: Shot, plate: Plate, output: Path, report: Report, cancelle
     """
     path = Path(shot.tracks) if shot.tracks else _kept(shot, plate, output)
     tracks = _loaded(path, plate, report, needed=bool(shot.tracks)) if _is_there(path) else None
-    return solve_to(path, shot, plate, report, cancelled) if tracks is None else _with_faces(tracks)
+    return solve_to(path, shot, plate, report, cancelled, keep) if tracks is None else _with_faces(tracks)
+
+
+def known_tracks(shot: Shot, plate: Plate, output: Path | None, kept: Kept) -> Tracks | None:
+    """The shot's tracks where it has been solved: found as `find_tracks` finds them, or in memory.
+
+    Raises `TracksError` for the recipe's own tracks.
+    """
+    path = Path(shot.tracks) if shot.tracks else None if output is None else _kept(shot, plate, output)
+    if path is not None and _is_there(path):
+        return _loaded(path, plate, _say_nothing, needed=bool(shot.tracks), keep=kept)
+    return kept.find(_solve_key(shot, plate))
 
 
 def check_name(path: Path) -> None:
@@ -40,10 +54,17 @@ def check_name(path: Path) -> None:
         raise OutputRefused(f"A tracks file ends in {SUFFIX}.", f"Write {shown(path.stem)}{SUFFIX}.")
 
 
-def solve_to(path: Path, shot: Shot, plate: Plate, report: Report, cancelled: Callable[[], bool]) -> Tracks:
+def solve_to(
+    path: Path, shot: Shot, plate: Plate, report: Report, cancelled: Callable[[], bool], keep: Keep = NOTHING
+) -> Tracks:
     """Solve the whole shot and save its tracks at `path`. Raises as `find_tracks` does."""
     make_folder(path.parent)
-    tracks = solve(plate, shot.solve, report, cancelled)
+    key = _solve_key(shot, plate)
+
+    def solved() -> Tracks:
+        return solve(plate, shot.solve, report, cancelled)
+
+    tracks = solved() if key is None else keep.get(key, solved)
     tracks.save(path)
     return _with_faces(tracks)
 
@@ -55,9 +76,9 @@ def _is_there(path: Path) -> bool:
         raise TracksError(f"{shown(path)} cannot be read: {error.strerror or error}.", "Name another file.") from error
 
 
-def _loaded(path: Path, plate: Plate, report: Report, needed: bool) -> Tracks | None:
+def _loaded(path: Path, plate: Plate, report: Report, needed: bool, keep: Keep = NOTHING) -> Tracks | None:
     try:
-        tracks = Tracks.load(path)
+        tracks = _read(path, keep)
         _check(tracks, plate, path)
         return tracks
     except TracksError as error:
@@ -67,8 +88,16 @@ def _loaded(path: Path, plate: Plate, report: Report, needed: bool) -> Tracks | 
         return None
 
 
+def _read(path: Path, keep: Keep) -> Tracks:
+    try:
+        files = files_key([path])
+    except OSError:
+        files = None
+    return Tracks.load(path) if files is None else keep.get(("tracks", files), lambda: Tracks.load(path))
+
+
 def _check(tracks: Tracks, plate: Plate, path: Path) -> None:
-    window = plate.info.display_window
+    window = plate.display_window
     if shown(tracks.plate) != shown(plate.name) or tuple(tracks.size) != (window.width, window.height):
         raise TracksError(
             f"{shown(path)} holds the tracks of {shown(tracks.plate)}, {tracks.size[0]}×{tracks.size[1]}; "
@@ -92,6 +121,19 @@ def _kept(shot: Shot, plate: Plate, output: Path) -> Path:
     basis = (__version__, name, _files(plate), color.name, color.plate_to_rec709.tolist(), shot.solve)
     key = hashlib.sha256(msgspec.json.encode(basis)).hexdigest()[:16]
     return output / KEPT / f"{plate.name}.{key}.tracks"
+
+
+def _solve_key(shot: Shot, plate: Plate) -> Hashable:
+    """What a solve depends on; None where a frame has only just been written."""
+    try:
+        files = files_key(plate.path(number) for number in plate.frames)
+    except OSError:
+        return None
+    return None if files is None else ("solve", files, plate.color.name, shot.solve)
+
+
+def _say_nothing(event: Event) -> None:
+    """The report of what nobody watches."""
 
 
 def _files(plate: Plate) -> list[tuple[int, int, int]]:

@@ -5,6 +5,7 @@ from pathlib import Path
 
 from engine.errors import FrameMissing, FrameUnreadable, PlateError, PlateUnsupported
 from engine.events import shown
+from engine.geometry import Box
 from engine.plates.color import PlateColor, plate_color
 from engine.plates.exr import Reach, read_exr, read_exr_header
 from engine.plates.frame import Frame, Header
@@ -44,6 +45,10 @@ class Plate:
         pixel_type = header.channels[header.picture[0]]
         return cls(sequence, header, plate_color(header.kind, pixel_type, header.attributes, colorspace))
 
+    @property
+    def display_window(self) -> Box:
+        return self.info.display_window
+
     def path(self, frame: int) -> Path:
         """The file of a frame, or the name that a missing one would have."""
         return self._sequence.path(frame)
@@ -62,7 +67,7 @@ class Plate:
             )
         exr = path.suffix.lower() == EXR_SUFFIX
         read = read_exr(path, frame, self.color, picture_only, reach) if exr else read_still(path, frame, self.color)
-        own, shot = read.display_window, self.info.display_window
+        own, shot = read.display_window, self.display_window
         if own != shot:
             raise PlateUnsupported(
                 f"{shown(path)} is {own.width}×{own.height}, and the plate is {shot.width}×{shot.height}.",

@@ -13,6 +13,7 @@ from engine.faces.mesh import SURFACE, face_width
 from engine.faces.pose import eye_aperture, mouth_shape
 from engine.faces.tracks import FaceGeometry
 from engine.geometry import Box
+from engine.kept import NOTHING, Keep
 from engine.shot import Shot
 from engine.swappers import atlas
 from engine.swappers.atlas import Regions
@@ -55,9 +56,11 @@ SOURCE_FACING = (0.4, 0.65)
 class MeshSwapper:
     """The swapper of one identity. Immutable after construction; calls may come from any thread."""
 
-    def __init__(self, identity: Identity, shot: Shot) -> None:
+    def __init__(self, identity: Identity, shot: Shot, keep: Keep = NOTHING) -> None:
+        """What depends on some of the settings only is taken from `keep` when the others change."""
         self._identity = identity
         self._shot = shot
+        self._keep = keep
 
     def crop(self, face: FaceGeometry, bounds: Box) -> Crop:
         """The plate's own pixels around the mesh, so that nothing is resampled twice."""
@@ -68,17 +71,20 @@ class MeshSwapper:
 
     def swap(self, seen: Float32, mesh: NDArray[np.float64], model_view: ModelView) -> Patch:
         """See `engine.swappers.base.Swapper.swap`."""
+        keep = self._keep.about(seen, mesh, *model_view, self._identity.digest)
+        settings = self._shot.mesh, self._shot.match, self._shot.matte
+        return keep.get(("patch", *settings), lambda: self._swap(seen, mesh, model_view, keep))
+
+    def _swap(self, seen: Float32, mesh: NDArray[np.float64], model_view: ModelView, keep: Keep) -> Patch:
+        settings, match = self._shot.mesh, self._shot.match
         plate, width = exposed(seen, model_view), face_width(mesh)
-        person = self._identity.nearest(mesh)
-        own = atlas.picture_regions(mesh, plate.shape[:2])
-        skin = find_skin(plate, own, width)
-        texture = carry(person, mesh, self._shot.mesh.shape, plate.shape[:2])
-        regions = atlas.regions(texture.coordinates)
-        dull = _dull(seen, skin)
-        new = self._match(texture, plate, own, skin.bare & dull, width)
+        person, shape, brows = self._identity.nearest(mesh), settings.shape, settings.brows
+        own, skin, dull = keep.get("scene", lambda: _look(seen, plate, mesh, width))
+        regions, texture = keep.get(("worn", shape), lambda: _put_on(person, mesh, shape, plate.shape[:2]))
+        new = keep.get(("new", shape, match), lambda: self._match(texture, plate, own, skin.bare & dull, width))
+        filled, filling = keep.get(("brows", brows), lambda: _fill_brows(plate, own, skin, width, brows))
         hull = self._hull(regions, texture, width)
         cover = hull * self._openings(regions, texture, skin, person, mesh)
-        filled, filling = _fill_brows(plate, own, skin, width, self._shot.mesh.brows)
         # Near the outline there is no skin to vouch for the filling: it ends where the hull does.
         under = (1.0 - cover) * filling * hull
         matte = np.asarray(cover + under, np.float32)
@@ -135,6 +141,23 @@ class MeshSwapper:
         openings *= _keep_mouth(regions, person, mesh, settings.mouth)
         openings[~texture.covered] = 0.0
         return gaussian(openings, _matte_blur(face_width(mesh)))
+
+
+def _look(
+    seen: Float32, plate: Float32, mesh: NDArray[np.float64], width: float
+) -> tuple[Regions, Skin, NDArray[np.bool_]]:
+    """The regions of the plate's own face, its skin, and where it does not shine."""
+    own = atlas.picture_regions(mesh, plate.shape[:2])
+    skin = find_skin(plate, own, width)
+    return own, skin, _dull(seen, skin)
+
+
+def _put_on(
+    person: Likeness, mesh: NDArray[np.float64], shape: float, size: tuple[int, int]
+) -> tuple[Regions, Texture]:
+    """The person's texture on the plate's mesh, and the regions of the face that it makes."""
+    texture = carry(person, mesh, shape, size)
+    return atlas.regions(texture.coordinates), texture
 
 
 def _matte_blur(width: float) -> float:
