@@ -37,14 +37,14 @@ def measure(_: argparse.Namespace) -> Sequence[Row]:
         (folder / "plate").mkdir()
         (folder / "identity").mkdir()
         write_identity(PHOTOS["hopper"], folder / "identity")
-        paths = [_write_plate_frame(folder / "plate", number) for number in range(1001, 1001 + FRAMES)]
+        paths = [write_plate_frame(folder / "plate", number) for number in range(1001, 1001 + FRAMES)]
         _swap(folder, "warm", "1001-1002")
         ours = _swap(folder, "result", f"1001-{1000 + FRAMES}")
         peer = statistics.median([_copy(path, folder / "copy.exr") for path in paths])
     return [Row("swap of a frame, 1920x1080 RGBA half zip", "OpenImageIO read + write", peer, ours, TARGET)]
 
 
-def _write_plate_frame(folder: Path, number: int) -> Path:
+def write_plate_frame(folder: Path, number: int) -> Path:
     """The astronaut, 1080 pixels wide and drifting, with new grain in every frame."""
     picture = skimage.data.astronaut().astype(np.float32) / 255.0
     linear = np.where(picture <= 0.04045, picture / 12.92, ((picture + 0.055) / 1.055) ** 2.4).astype(np.float32)

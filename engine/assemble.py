@@ -20,11 +20,14 @@ _SWITCH = 0.0003
 class Assembly:
     """The engine of one folder: `run` until `stop`."""
 
-    def __init__(self, place: Path) -> None:
-        """Listen, and tell clients how to connect. Raises zmq.ZMQError, PlaceUnsafe and OSError."""
+    def __init__(self, place: Path, memory: int) -> None:
+        """Listen, and tell clients how to connect. `memory`, in bytes, is the service's.
+
+        Raises zmq.ZMQError, PlaceUnsafe and OSError.
+        """
         server_public, server_secret = zmq.curve_keypair()
         client_public, client_secret = zmq.curve_keypair()
-        self._service = Service(self.stop, lambda: self._server.clients)
+        self._service = Service(self.stop, lambda: self._server.clients, memory)
         self._server = Server(self._service, address(place), Keys(server_public, server_secret, client_public))
         connection = Connection(
             address=self._server.address,

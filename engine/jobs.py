@@ -16,6 +16,7 @@ from engine import core, recipe
 from engine.errors import Cancelled, FaceplateError, UsageError
 from engine.events import Event, FrameDone, FrameFailed, FrameSkipped, Progress, Started, shown, to_plain
 from engine.failure import failure_of
+from engine.kept import Kept
 from engine.shot import Shot
 from engine.turns import Turns
 from engine.wire.messages import Accepted, Ended, Failure, JobState, Reply, Reported, Solve, Swap
@@ -47,10 +48,10 @@ class NoSuchJob(UsageError):
 class Job:
     """One job. `owner` is the client that it ends with; None where it is detached."""
 
-    def __init__(self, number: int, request: Solve | Swap, shot: Shot, owner: bytes, turns: Turns) -> None:
+    def __init__(self, number: int, request: Solve | Swap, shot: Shot, owner: bytes, turns: Turns, kept: Kept) -> None:
         self.number = number
         self.owner = None if request.detach else owner
-        self._request, self._shot, self._turns = request, shot, turns
+        self._request, self._shot, self._turns, self._kept = request, shot, turns, kept
         self._cancelled = threading.Event()
         self._lock = threading.Lock()
         self._followers: list[Follower] = []
@@ -102,9 +103,10 @@ class Job:
     def _work(self) -> None:
         match self._request:
             case Solve(tracks=tracks):
-                core.solve_shot(self._shot, Path(tracks), self._report, cancelled=self._stop)
+                core.solve_shot(self._shot, Path(tracks), self._report, cancelled=self._stop, keep=self._kept)
             case Swap(frames=frames, redo=redo):
-                core.run(self._shot, self._report, cancelled=self._stop, redo=redo, frames=frames)
+                told, stop, kept = self._report, self._stop, self._kept
+                core.run(self._shot, told, cancelled=stop, redo=redo, frames=frames, keep=kept)
 
     def _stop(self) -> bool:
         """Asked by the job once a frame. Others have their turn meanwhile."""
@@ -155,8 +157,8 @@ class Job:
 class JobQueue:
     """All jobs: up to RUNNING run side by side, the others wait in the order they came. For any thread."""
 
-    def __init__(self, turns: Turns) -> None:
-        self._turns = turns
+    def __init__(self, turns: Turns, kept: Kept) -> None:
+        self._turns, self._kept = turns, kept
         self._changed = threading.Condition()
         self._jobs: dict[int, Job] = {}
         self._waiting: deque[Job] = deque()
@@ -173,7 +175,7 @@ class JobQueue:
             if len(self._waiting) >= WAITING or self._closing:
                 raise TooManyJobs(f"{len(self._waiting)} jobs wait already.", "Try again when some are done.")
             self._last += 1
-            job = Job(self._last, request, shot, owner, self._turns)
+            job = Job(self._last, request, shot, owner, self._turns, self._kept)
             self._jobs[job.number] = job
             self._forget()
             job.follow(follower)

@@ -41,10 +41,14 @@ class Granted(NamedTuple):
 
 
 class Picture(NamedTuple):
-    """What a client has submitted: (height, width, channels), read-only, in `colorspace` as the client named it."""
+    """What a client has submitted: (height, width, channels), read-only, in `colorspace` as the client named it.
+
+    No other submission has its `key`.
+    """
 
     pixels: NDArray[Any]
     colorspace: str
+    key: str
 
 
 @dataclass(eq=False)
@@ -320,7 +324,7 @@ def _size_of(shape: tuple[int, int, int], dtype: np.dtype[Any], limit: int) -> i
 
 def _picture_of(pixels: NDArray[Any], lease: _Lease) -> Picture:
     pixels.flags.writeable = False
-    return Picture(pixels, lease.colorspace)
+    return Picture(pixels, lease.colorspace, secrets.token_hex(16))
 
 
 def _no_such_lease() -> LeaseError:

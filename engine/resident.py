@@ -11,7 +11,7 @@ import signal
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from types import FrameType
@@ -87,13 +87,15 @@ def serve(make_server: Callable[[Path], Server], echo: bool = False) -> None:
             _log.info("ends")
 
 
-def start(patience: float = 20.0) -> tuple[Standing, bool]:
+def start(options: Sequence[str] = (), patience: float = 20.0) -> tuple[Standing, bool]:
     """Start this user's engine in the background unless one runs; how it stands, and whether this call started it.
+
+    `options` are those of `faceplate engine run`.
 
     Raises EngineMissing when it ends at once, EngineSilent when it is not ready within `patience` seconds, PlaceUnsafe.
     """
     place = runtime_folder()
-    process = _detached() if holder(place) is None else None
+    process = _detached(options) if holder(place) is None else None
     end = time.monotonic() + patience
     while time.monotonic() < end:
         found = standing()
@@ -180,12 +182,12 @@ def _ended_by_signals() -> Iterator[_Ending]:
             signal.signal(number, handler)
 
 
-def _detached() -> "subprocess.Popen[bytes]":
+def _detached(options: Sequence[str]) -> "subprocess.Popen[bytes]":
     # Made anew each time: what libraries print has no bound, and the log is turned over by its own process.
     output = open_log(_output_file(), os.O_WRONLY | os.O_CREAT | os.O_TRUNC | os.O_APPEND)
     try:
         return subprocess.Popen(
-            _RUN,
+            [*_RUN, *options],
             stdin=subprocess.DEVNULL,
             stdout=output,
             stderr=output,

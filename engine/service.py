@@ -16,9 +16,11 @@ from engine.events import Event, Progress, shown
 from engine.failure import failure_of
 from engine.folders import is_folder
 from engine.jobs import JobQueue
+from engine.kept import Kept
 from engine.leases import Leases
 from engine.models.catalogue import FOLDER, MODELS
 from engine.models.session import providers
+from engine.preview_queue import PreviewQueue
 from engine.provenance.consent import NAME, check_consent, read_consent
 from engine.server import Answer
 from engine.swappers.references import find_pictures
@@ -42,6 +44,7 @@ from engine.wire.messages import (
     Model,
     ModelList,
     Models,
+    Preview,
     Release,
     Reply,
     Shutdown,
@@ -53,8 +56,8 @@ from engine.wire.messages import (
     Welcome,
 )
 
-# All pictures that clients share with the engine.
-_LEASED_BYTES = 2 << 30
+# Of the engine's memory, the part for pictures that clients share with it.
+_LEASED = 0.4
 # Folders that are looked at for one list of identities.
 _MOST_FOLDERS = 1000
 
@@ -62,13 +65,16 @@ _MOST_FOLDERS = 1000
 class Service:
     """The engine behind one server. `stop` is called when a client asks for the end."""
 
-    def __init__(self, stop: Callable[[], None], clients: Callable[[], int]) -> None:
-        self._stop, self._count = stop, clients
+    def __init__(self, stop: Callable[[], None], clients: Callable[[], int], limit: int) -> None:
+        """`limit` bytes are for what is kept and for shared pictures; jobs need more, for the frames in work."""
+        self._stop, self._count, self._limit = stop, clients, limit
         self._began = time.monotonic()
         self._process = psutil.Process()
         self._turns = Turns()
-        self._jobs = JobQueue(self._turns)
-        self._leases = Leases(_LEASED_BYTES)
+        self._leases = Leases(round(limit * _LEASED))
+        self._kept = Kept(limit - round(limit * _LEASED))
+        self._jobs = JobQueue(self._turns, self._kept)
+        self._previews = PreviewQueue(self._turns, self._leases, self._kept)
         # What looks at folders and takes pictures, so that it holds up nobody's messages.
         self._lookers = ThreadPoolExecutor(2, "look")
         self._warm = 0.0
@@ -80,12 +86,14 @@ class Service:
 
     def close(self) -> None:
         """Cancel every job, and wait until the frames in work are whole."""
+        self._previews.close()
         self._jobs.close()
         self._lookers.shutdown()
         self._leases.close()
 
     def vanished(self, client: bytes) -> None:
         self._jobs.vanished(client)
+        self._previews.vanished(client)
         self._leases.reclaim(client)
 
     def handle(self, client: bytes, request: AnyRequest, answer: Answer) -> None:
@@ -94,6 +102,8 @@ class Service:
                 answer(_welcome(version))
             case Solve() | Swap():
                 self._jobs.start(request, client, answer)
+            case Preview():
+                self._previews.start(request, client, answer)
             case Follow(job=job):
                 self._jobs.job(job).follow(answer)
             case Cancel(job=job):
@@ -132,6 +142,9 @@ class Service:
             leased=self._leases.held_bytes,
             clients=self._count(),
             jobs=self._jobs.states(),
+            kept=self._kept.bytes,
+            limit=self._limit,
+            previews=len(self._previews),
             memory=self._process.memory_info().rss,
             provider=next(iter(providers().values()), ""),
         )

@@ -18,21 +18,37 @@ if TYPE_CHECKING:
     from engine.wire.place import Connection
 
 
-def start(json: Json = False) -> None:
+Memory = Annotated[
+    float,
+    typer.Option(
+        "--memory",
+        metavar="GIB",
+        min=0.25,
+        envvar="FACEPLATE_MEMORY",
+        help="For what the engine keeps to use again, and for pictures that hosts share with it.",
+        show_default="a quarter of the machine's",
+    ),
+]
+
+
+def start(memory: Memory | None = None, json: Json = False) -> None:
     """Start the engine in the background, and wait until it is ready. Does nothing when one runs already."""
     with session(json, patient=False):
         from engine.resident import start as start_engine
 
-        standing, begun = start_engine()
+        standing, begun = start_engine(() if memory is None else ("--memory", str(memory)))
         _show(standing, f"An engine runs{'' if begun else ' already'}, as process {standing.pid}.", json)
 
 
-def run(quiet: Annotated[bool, typer.Option("--quiet", help="Show nothing; the log has it.")] = False) -> None:
+def run(
+    memory: Memory | None = None,
+    quiet: Annotated[bool, typer.Option("--quiet", help="Show nothing; the log has it.")] = False,
+) -> None:
     """Be the engine, in the foreground, until Ctrl-C: once for when the frames in work are whole, twice for at once."""
     with session(patient=False):
         from engine.resident import serve
 
-        serve(_server, echo=not quiet)
+        serve(lambda place: _server(place, memory), echo=not quiet)
 
 
 def stop(json: Json = False) -> None:
@@ -103,11 +119,14 @@ def _ask_to_end(connection: "Connection") -> None:
         client.ask(Shutdown(), Done)
 
 
-def _server(place: Path) -> "Server":
+def _server(place: Path, gibibytes: float | None) -> "Server":
     # Only now, with the lock held: it loads everything, and the second of two engines would do that for nothing.
+    import psutil
+
     from engine.assemble import Assembly
 
-    return Assembly(place)
+    limit = psutil.virtual_memory().total // 4 if gibibytes is None else round(gibibytes * 2**30)
+    return Assembly(place, limit)
 
 
 def _show(standing: "Standing", text: str, json: bool) -> None:

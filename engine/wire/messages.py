@@ -287,10 +287,12 @@ class IdentityList(Reply, frozen=True, tag="identity-list"):
 
 
 AnyRequest = (
-    Hello | Solve | Swap | Preview | Lease | Submit | Release | Cancel | Jobs | Follow | Status | Models | Identities | Shutdown
+    Hello | Solve | Swap | Preview | Lease | Submit | Release | Cancel | Jobs | Follow | Status | Models | Identities
+    | Shutdown
 )  # fmt: skip
 AnyReply = (
-    Welcome | Done | Failure | Accepted | Reported | Ended | Previewed | Superseded | Leased | JobList | State | ModelList | IdentityList
+    Welcome | Done | Failure | Accepted | Reported | Ended | Previewed | Superseded | Leased | JobList | State
+    | ModelList | IdentityList
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()

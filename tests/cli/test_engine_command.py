@@ -38,7 +38,7 @@ from engine.wire.messages import VERSION
 from engine.wire.place import Connection, address, socket_path, write_connection
 
 class Assembly:
-    def __init__(self, place):
+    def __init__(self, place, memory):
         if "STAND_IN_BROKEN" in os.environ:
             raise RuntimeError("the face of Anna")
         self.place, self.asked = place, False

@@ -10,7 +10,7 @@ from engine.service import Service
 def main() -> None:
     address, public, secret, client = json.loads(sys.argv[1])
     server: Server
-    service = Service(lambda: server.stop(), lambda: server.clients)
+    service = Service(lambda: server.stop(), lambda: server.clients, 1 << 30)
     server = Server(service, address, Keys(public.encode(), secret.encode(), client.encode()))
     sys.stdout.write(server.address + "\n")
     sys.stdout.flush()

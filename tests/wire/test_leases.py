@@ -38,7 +38,7 @@ def test_a_submitted_picture_is_what_was_written(leases: Leases, pixel):
     assert granted.size == 5 * 7 * 3 * np.dtype(pixel).itemsize
     values = np.arange(105).reshape(5, 7, 3).astype(pixel)
     attach(ask, Leased(*granted))[...] = values
-    pixels, colorspace = leases.submit(A, granted.lease)
+    pixels, colorspace, _ = leases.submit(A, granted.lease)
     assert pixels.dtype == pixel and colorspace == "ACEScg"
     np.testing.assert_array_equal(pixels, values)
     assert not pixels.flags.writeable

@@ -1,0 +1,212 @@
+"""Makes one frame as a recipe has it, without writing anything: what a person looks at while choosing the settings.
+
+It is the same code as a job's, over the same pixels, so that the frame which is written later is what was seen. What
+does not change between two previews is kept: the frame, its tracks, the people, and every stage of the swapper.
+"""
+
+import dataclasses
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import msgspec
+import numpy as np
+from numpy.typing import NDArray
+
+from engine.core import check_consents
+from engine.errors import FrameMissing, LeaseError, NoFace, OutputRefused, TracksError, UsageError
+from engine.events import Event, shown
+from engine.faces.tracks import Tracks
+from engine.geometry import Box
+from engine.kept import Kept, files_key
+from engine.layers import MATTE
+from engine.leases import Picture
+from engine.outputs import find_places
+from engine.plates.color import PlateColor, plate_color
+from engine.plates.frame import Frame
+from engine.plates.plate import Plate
+from engine.render import Renderer, read_identities
+from engine.shot import Shot
+from engine.solve import solve
+from engine.solved import known_tracks
+from engine.wire.messages import Shows
+
+Float32 = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Still:
+    """One frame that is read already, as footage that can be solved."""
+
+    frame: Frame
+    name: str
+    key: object
+
+    @property
+    def frames(self) -> Sequence[int]:
+        return (self.frame.number,)
+
+    @property
+    def color(self) -> PlateColor:
+        return self.frame.color
+
+    @property
+    def display_window(self) -> Box:
+        return self.frame.display_window
+
+    def read(self, frame: int, picture_only: bool = False) -> Frame:
+        return self.frame
+
+
+class Looked(NamedTuple):
+    """A frame that is to be shown, and the tracks of its shot, where there are any."""
+
+    still: Still
+    tracks: Tracks | None
+
+
+class Made(NamedTuple):
+    """A preview; `faces` were replaced in it. `milliseconds` says how long each stage took."""
+
+    frame: Frame
+    shows: Shows
+    faces: int
+    solved: Literal["shot", "frame"]
+    milliseconds: dict[str, float]
+
+    @property
+    def shape(self) -> tuple[int, int, int]:
+        """Height and width of the display window, and channels."""
+        window = self.frame.display_window
+        return window.height, window.width, 1 if self.shows == "matte" else 4
+
+    @property
+    def colorspace(self) -> str:
+        return shown(self.frame.color.decoded().name)
+
+    def fill(self, out: Float32) -> None:
+        """Write the picture into `out`, float32 of `shape`: premultiplied RGBA, or the matte, clear where there is
+        no data window."""
+        frame, window = self.frame, self.frame.display_window
+        box = frame.loaded.intersect(window)
+        if box != window:
+            out[...] = 0.0
+        if box.empty:
+            return
+        inside = out[box.slices(window)]
+        if self.shows == "matte":
+            inside[..., 0] = frame.added[MATTE[0]][box.slices(frame.loaded)]
+            return
+        planes, alpha = frame.planes(box), frame.alpha_of(box)
+        for index, plane in enumerate(np.moveaxis(frame.rgb(box), 2, 0) if planes is None else planes):
+            inside[..., index] = plane
+        inside[..., 3] = 1.0 if alpha is None else alpha
+
+
+def look(shot: Shot, number: int, shows: Shows, source: Picture | None, kept: Kept) -> Looked:
+    """Read what a preview needs: the plate's frame, or `source` in its place. Raises a `FaceplateError`."""
+    if shows != "plate":
+        if not shot.replace:
+            raise UsageError("The recipe replaces nobody.", "Give an identity folder, or a [[replace]] section.")
+        check_consents(shot)
+    if source is not None:
+        still = kept.get(("picture", source.key, number), lambda: _still_of_picture(source, number))
+        return Looked(still, _tracks_of_picture(shot, still))
+    plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)
+    tracks = None if shows == "plate" else known_tracks(shot, plate, _folder_of_result(shot, plate), kept)
+    return Looked(_still_of_plate(plate, number, kept), tracks)
+
+
+def make(looked: Looked, shot: Shot, shows: Shows, kept: Kept, cancelled: Callable[[], bool]) -> Made:
+    """Replace the faces of a frame that `look` has read, for `shows`. Raises a `FaceplateError`."""
+    still, tracks = looked
+    if shows == "plate":
+        return Made(still.frame, shows, 0, "shot" if tracks else "frame", {})
+    start = time.perf_counter()
+    if tracks is not None and still.frame.number not in tracks.frames:
+        raise TracksError(f"Frame {still.frame.number} was not solved.", "Solve the whole plate again.")
+    whole = tracks is not None
+    if tracks is None:
+        tracks = _solved_alone(still, shot, kept, cancelled)
+    solving = (time.perf_counter() - start) * 1e3
+    renderer = _renderer(still, shot, shows, tracks, whole, kept)
+    frame = _copy(still.frame)
+    done = renderer.render(frame)
+    return Made(frame, shows, done.faces, "shot" if whole else "frame", {"solve": solving, **done.milliseconds})
+
+
+def _renderer(still: Still, shot: Shot, shows: Shows, tracks: Tracks, whole: bool, kept: Kept) -> Renderer:
+    layers = ("matte",) if shows == "matte" else ()
+    shot = msgspec.structs.replace(shot, output=msgspec.structs.replace(shot.output, layers=layers))
+    try:
+        return Renderer(shot, tracks, still.color, read_identities(shot, kept), kept)
+    except NoFace:
+        if whole:
+            raise
+        # This frame alone was looked at: the face may well be there in others.
+        return Renderer(msgspec.structs.replace(shot, replace=()), tracks, still.color, [], kept)
+
+
+def _still_of_plate(plate: Plate, number: int, kept: Kept) -> Still:
+    path = plate.path(number)
+    try:
+        files = files_key([path])
+    except OSError as error:
+        raise FrameMissing(f"The plate has no frame {number}.", "Check the range of frames.") from error
+    key = ("frame", files, plate.color.name)
+
+    def read() -> Frame:
+        # Without its file, which would stay open for as long as the frame is kept.
+        return dataclasses.replace(plate.read(number, picture_only=True), source=None)
+
+    return Still(read() if files is None else kept.get(key, read), plate.name, files and key)
+
+
+def _still_of_picture(source: Picture, number: int) -> Still:
+    pixels = source.pixels
+    if pixels.shape[2] not in (3, 4):
+        raise LeaseError("A picture to replace a face in has three or four channels.", "Lease RGB or RGBA.")
+    if pixels.dtype == np.uint8:
+        pixels = pixels.astype(np.float32) / np.float32(255.0)
+    channels = {name: pixels[..., index] for index, name in enumerate("RGBA"[: pixels.shape[2]])}
+    window = Box(0, 0, pixels.shape[1], pixels.shape[0])
+    frame = Frame.new(number, channels, window)
+    color = plate_color("exr", "float", {}, source.colorspace)
+    return Still(dataclasses.replace(frame, color=color), "picture", ("picture", source.key))
+
+
+def _tracks_of_picture(shot: Shot, still: Still) -> Tracks | None:
+    if not shot.tracks:
+        return None
+    tracks = Tracks.load(Path(shot.tracks))
+    size = still.display_window.width, still.display_window.height
+    if tuple(tracks.size) != size:
+        raise TracksError(f"{shown(shot.tracks)} holds the tracks of another plate.", "Solve again, or leave it away.")
+    return tracks
+
+
+def _folder_of_result(shot: Shot, plate: Plate) -> Path | None:
+    try:
+        return find_places(shot.output.path, plate, []).folder if shot.output.path else None
+    except OutputRefused:
+        # The job will say so.
+        return None
+
+
+def _solved_alone(still: Still, shot: Shot, kept: Kept, cancelled: Callable[[], bool]) -> Tracks:
+    def solved() -> Tracks:
+        return solve(still, shot.solve, _say_nothing, cancelled)
+
+    return solved() if still.key is None else kept.get(("solve", still.key, shot.solve), solved)
+
+
+def _copy(frame: Frame) -> Frame:
+    """A frame whose picture may be changed."""
+    own = {name: plane.copy() if name in frame.picture else plane for name, plane in frame.channels.items()}
+    return dataclasses.replace(frame, channels=own, added={}, attributes={}, changed=None)
+
+
+def _say_nothing(event: Event) -> None:
+    """The report of what nobody watches."""
