@@ -20,6 +20,7 @@ _NUMBER = struct.Struct("<Q")
 
 Pixel = Literal["float32", "float16", "uint8"]
 Shows = Literal["result", "plate", "matte"]
+Rows = Literal["down", "up"]
 
 
 class Request(msgspec.Struct, frozen=True, tag_field="type"):
@@ -61,7 +62,7 @@ class Preview(Request, frozen=True, tag="preview"):
 
     Nothing is written, and `shot` needs no output. `source` is a lease that was submitted, RGB or RGBA, in place of the
     plate's file. Of those with the same `scrub`, only the newest waits; one that gives way is answered by Superseded,
-    the others by Previewed. Previews go before jobs.
+    the others by Previewed. Previews go before jobs. `rows`: the first one is the picture's top (down) or bottom (up).
     """
 
     shot: dict[str, Any]
@@ -69,6 +70,37 @@ class Preview(Request, frozen=True, tag="preview"):
     shows: Shows = "result"
     source: str = ""
     scrub: str = ""
+    rows: Rows = "down"
+
+
+class Look(Request, frozen=True, tag="look"):
+    """What the engine sees in footage; `plate` is that section of a recipe. Answered by Footage."""
+
+    plate: dict[str, Any]
+
+
+class Faces(Request, frozen=True, tag="faces"):
+    """The people in a shot, as its solve has them. Answered by FaceList, and by a Failure `not-solved` before that."""
+
+    shot: dict[str, Any]
+
+
+class Geometry(Request, frozen=True, tag="geometry"):
+    """Where one face of a solved shot lies in each of its frames, from `first` to `last`. Answered by Geometries.
+
+    `face` names it as a recipe does. In plate pixels; with a `focal` length, in plate pixels too, in the space of such a
+    camera, in centimetres: x to the right, y up, looking along -z, so that each point is seen where it is in the plate.
+    """
+
+    shot: dict[str, Any]
+    face: str
+    first: int
+    last: int
+    focal: float = 0.0
+
+
+class Topology(Request, frozen=True, tag="topology"):
+    """What all meshes of faces have in common. Answered by FaceTopology."""
 
 
 class Lease(Request, frozen=True, tag="lease"):
@@ -218,6 +250,78 @@ class Superseded(Reply, frozen=True, tag="superseded"):
     """A preview was left out, because a newer one of the same `scrub` came before it was begun."""
 
 
+class Footage(Reply, frozen=True, tag="footage"):
+    """Footage as the engine sees it: `frames` and `missing` are ranges such as 1001-1024, `rate` frames a second or 0.
+
+    `known_by` is how the colour space is known: option, attribute, chromaticities or default. `encoded`: it is not
+    linear light.
+    """
+
+    path: str
+    name: str
+    kind: str
+    frames: str
+    first: int
+    last: int
+    count: int
+    missing: str
+    width: int
+    height: int
+    rate: float
+    colorspace: str
+    known_by: str
+    encoded: bool
+
+
+class Face(msgspec.Struct, frozen=True):
+    """A person in a shot: `number` names them in a recipe, the largest is 1; median `width` in pixels; `frames` seen.
+
+    `thumbnail` is a square of `side` × `side` pixels from frame `at`, RGBA of 8 bits for a screen, the top row first.
+    """
+
+    number: int
+    width: float
+    first: int
+    last: int
+    frames: int
+    at: int
+    side: int
+    thumbnail: bytes
+
+
+class FaceList(Reply, frozen=True, tag="face-list"):
+    faces: tuple[Face, ...]
+
+
+class Geometries(Reply, frozen=True, tag="geometries"):
+    """A lease of (height, width, 3) float32: for each of the `frames` a row of 478 points; release it.
+
+    In plate pixels x is to the right, y down, from the top left of the display window; z in the same scale, smaller
+    is nearer.
+    """
+
+    lease: str
+    segment: str
+    size: int
+    height: int
+    width: int
+    channels: int
+    pixel: Pixel
+    frames: tuple[int, ...]
+
+
+class FaceTopology(Reply, frozen=True, tag="face-topology"):
+    """The first 468 points of a face as a mesh: `triangles` of three points each; (u, v) of each point, v upwards.
+
+    `landmarks` are single points by name, and `rings` closed lines of points, in order: of the hull and of features.
+    """
+
+    triangles: tuple[tuple[int, int, int], ...]
+    uv: tuple[tuple[float, float], ...]
+    landmarks: dict[str, int]
+    rings: dict[str, tuple[int, ...]]
+
+
 class JobState(msgspec.Struct, frozen=True):
     """A job: `state` is waiting, running, done, failed or cancelled; counts are of frames."""
 
@@ -288,11 +392,11 @@ class IdentityList(Reply, frozen=True, tag="identity-list"):
 
 AnyRequest = (
     Hello | Solve | Swap | Preview | Lease | Submit | Release | Cancel | Jobs | Follow | Status | Models | Identities
-    | Shutdown
+    | Look | Faces | Geometry | Topology | Shutdown
 )  # fmt: skip
 AnyReply = (
     Welcome | Done | Failure | Accepted | Reported | Ended | Previewed | Superseded | Leased | JobList | State
-    | ModelList | IdentityList
+    | ModelList | IdentityList | Footage | FaceList | Geometries | FaceTopology
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()
