@@ -15,7 +15,7 @@ import msgspec
 from engine import core, recipe
 from engine.errors import Cancelled, FaceplateError, UsageError
 from engine.events import Event, FrameDone, FrameFailed, FrameSkipped, Progress, Started, shown, to_plain
-from engine.failure import failure_of
+from engine.failure import INTERNAL, failure_of
 from engine.kept import Kept
 from engine.shot import Shot
 from engine.turns import Turns
@@ -97,7 +97,7 @@ class Job:
         except Exception:  # noqa: BLE001
             # The engine outlives whatever a job meets; what it was is in the log.
             _log.exception("job %d", self.number)
-            failure = Failure("internal", "Something went wrong inside the engine.", "Its log says what.")
+            failure = INTERNAL
         self._end(failure)
 
     def _work(self) -> None:

@@ -42,6 +42,14 @@ def find_places(output: str, plate: Plate, identities: Iterable[Path]) -> Places
     return places
 
 
+def folder_of_result(output: str, plate: Plate) -> Path | None:
+    """The folder of a result, for those who only look; None where there is none, or a job would be refused."""
+    try:
+        return find_places(output, plate, []).folder if output else None
+    except OutputRefused:
+        return None
+
+
 def _named(output: str, plate: Plate) -> Places:
     path = Path(output)
     suffix = path.suffix.lower()

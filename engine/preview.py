@@ -16,14 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core import check_consents
-from engine.errors import FrameMissing, LeaseError, NoFace, OutputRefused, TracksError, UsageError
+from engine.errors import FrameMissing, LeaseError, NoFace, TracksError, UsageError
 from engine.events import Event, shown
 from engine.faces.tracks import Tracks
 from engine.geometry import Box
 from engine.kept import Kept, files_key
 from engine.layers import MATTE
 from engine.leases import Picture
-from engine.outputs import find_places
+from engine.outputs import folder_of_result
 from engine.plates.color import PlateColor, plate_color
 from engine.plates.frame import Frame
 from engine.plates.plate import Plate
@@ -88,7 +88,8 @@ class Made(NamedTuple):
 
     def fill(self, out: Float32) -> None:
         """Write the picture into `out`, float32 of `shape`: premultiplied RGBA, or the matte, clear where there is
-        no data window."""
+        no data window. The first row is the top one.
+        """
         frame, window = self.frame, self.frame.display_window
         box = frame.loaded.intersect(window)
         if box != window:
@@ -115,7 +116,7 @@ def look(shot: Shot, number: int, shows: Shows, source: Picture | None, kept: Ke
         still = kept.get(("picture", source.key, number), lambda: _still_of_picture(source, number))
         return Looked(still, _tracks_of_picture(shot, still))
     plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)
-    tracks = None if shows == "plate" else known_tracks(shot, plate, _folder_of_result(shot, plate), kept)
+    tracks = None if shows == "plate" else known_tracks(shot, plate, folder_of_result(shot.output.path, plate), kept)
     return Looked(_still_of_plate(plate, number, kept), tracks)
 
 
@@ -185,14 +186,6 @@ def _tracks_of_picture(shot: Shot, still: Still) -> Tracks | None:
     if tuple(tracks.size) != size:
         raise TracksError(f"{shown(shot.tracks)} holds the tracks of another plate.", "Solve again, or leave it away.")
     return tracks
-
-
-def _folder_of_result(shot: Shot, plate: Plate) -> Path | None:
-    try:
-        return find_places(shot.output.path, plate, []).folder if shot.output.path else None
-    except OutputRefused:
-        # The job will say so.
-        return None
 
 
 def _solved_alone(still: Still, shot: Shot, kept: Kept, cancelled: Callable[[], bool]) -> Tracks:

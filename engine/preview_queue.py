@@ -12,7 +12,7 @@ from typing import NamedTuple
 
 from engine import recipe
 from engine.errors import Cancelled, FaceplateError
-from engine.failure import failure_of
+from engine.failure import INTERNAL, failure_of
 from engine.kept import Kept
 from engine.leases import Leases
 from engine.preview import Made, look, make
@@ -110,7 +110,7 @@ class PreviewQueue:
         except Exception:  # noqa: BLE001
             # The engine outlives whatever a preview meets; what it was is in the log.
             _log.exception("preview of frame %d", asked.request.frame)
-            return Failure("internal", "Something went wrong inside the engine.", "Its log says what.")
+            return INTERNAL
 
     def _made(self, asked: _Asked) -> Made:
         request, kept = asked.request, self._kept
@@ -127,7 +127,9 @@ class PreviewQueue:
             # Whoever vanishes from now on has this lease, and loses it.
             granted = self._leases.grant(asked.client, height, width, channels, "float32", made.colorspace)
         try:
-            made.fill(self._leases.picture(asked.client, granted.lease))
+            picture = self._leases.picture(asked.client, granted.lease)
+            made.fill(picture if asked.request.rows == "down" else picture[::-1])
+            del picture
         except BaseException:
             self._leases.release(asked.client, granted.lease)
             raise

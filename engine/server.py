@@ -10,7 +10,7 @@ import queue
 import socket
 import time
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from dataclasses import dataclass
 from typing import Protocol
 
@@ -18,7 +18,7 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 from engine.errors import FaceplateError
-from engine.failure import failure_of
+from engine.failure import INTERNAL, failure_of
 from engine.wire.messages import (
     MOST_BYTES,
     PARTS,
@@ -92,9 +92,9 @@ class Server:
         self._stopping = False
 
     @property
-    def clients(self) -> int:
-        """How many clients there are."""
-        return len(self._clients)
+    def clients(self) -> Collection[bytes]:
+        """The clients that are there."""
+        return self._clients.keys()
 
     def stop(self) -> None:
         """End `run` once what is in the outbox is sent. From any thread, and from a signal handler."""
@@ -178,7 +178,7 @@ class Server:
         except Exception:  # noqa: BLE001
             # The engine outlives whatever a request meets; what it was is in the log.
             _log.exception("request %s", type(request).__name__)
-            self._queue(client, number, Failure("internal", "Something went wrong inside the engine.", "See its log."))
+            self._queue(client, number, INTERNAL)
 
     def _queue(self, client: bytes, number: bytes, reply: Reply) -> None:
         pending = self._clients.get(client)

@@ -1,20 +1,23 @@
 """What the resident engine does for its clients: each request of the protocol, answered."""
 
 import functools
+import logging
 import os
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import numpy as np
 import psutil
 
-from engine import __version__
-from engine.errors import ConsentError, FaceplateError, IdentityError, OutputRefused
+from engine import __version__, recipe
+from engine.errors import Cancelled, ConsentError, FaceplateError, IdentityError, OutputRefused
 from engine.events import Event, Progress, shown
-from engine.failure import failure_of
+from engine.failure import INTERNAL, failure_of
 from engine.folders import is_folder
+from engine.footage import faces, footage, geometry, topology
 from engine.jobs import JobQueue
 from engine.kept import Kept
 from engine.leases import Leases
@@ -31,8 +34,12 @@ from engine.wire.messages import (
     AnyRequest,
     Cancel,
     Done,
+    FaceList,
+    Faces,
     Failure,
     Follow,
+    Geometries,
+    Geometry,
     Hello,
     Identities,
     Identity,
@@ -41,6 +48,7 @@ from engine.wire.messages import (
     Jobs,
     Lease,
     Leased,
+    Look,
     Model,
     ModelList,
     Models,
@@ -53,11 +61,14 @@ from engine.wire.messages import (
     Status,
     Submit,
     Swap,
+    Topology,
     Welcome,
 )
 
 # Of the engine's memory, the part for pictures that clients share with it.
 _LEASED = 0.4
+_log = logging.getLogger(__name__)
+
 # Folders that are looked at for one list of identities.
 _MOST_FOLDERS = 1000
 
@@ -65,9 +76,9 @@ _MOST_FOLDERS = 1000
 class Service:
     """The engine behind one server. `stop` is called when a client asks for the end."""
 
-    def __init__(self, stop: Callable[[], None], clients: Callable[[], int], limit: int) -> None:
+    def __init__(self, stop: Callable[[], None], clients: Callable[[], Collection[bytes]], limit: int) -> None:
         """`limit` bytes are for what is kept and for shared pictures; jobs need more, for the frames in work."""
-        self._stop, self._count, self._limit = stop, clients, limit
+        self._stop, self._clients, self._limit = stop, clients, limit
         self._began = time.monotonic()
         self._process = psutil.Process()
         self._turns = Turns()
@@ -125,6 +136,14 @@ class Service:
                 answer(ModelList(_models()))
             case Identities(folder=folder):
                 self._lookers.submit(_answer_with, answer, lambda: IdentityList(_identities(folder)))
+            case Look(plate=plate):
+                self._lookers.submit(_answer_with, answer, lambda: footage(plate))
+            case Faces(shot=shot):
+                self._lookers.submit(_answer_with, answer, lambda: FaceList(faces(recipe.parse(shot), self._kept)))
+            case Geometry():
+                self._lookers.submit(_answer_with, answer, lambda: self._geometries(client, request))
+            case Topology():
+                answer(topology())
             case Shutdown():
                 answer(Done())
                 self._stop()
@@ -133,6 +152,18 @@ class Service:
         self._leases.submit(client, lease)
         return Done()
 
+    def _geometries(self, client: bytes, asked: Geometry) -> Geometries:
+        shot = recipe.parse(asked.shot)
+        frames, meshes = geometry(shot, asked.face, asked.first, asked.last, asked.focal, self._kept)
+        height, width, channels = meshes.shape
+        granted = self._leases.grant(client, height, width, channels, "float32")
+        if client not in self._clients():
+            # It vanished meanwhile, and nobody would take the lease back.
+            self._leases.reclaim(client)
+            raise Cancelled("Nobody waits for the geometry any more.")
+        np.copyto(self._leases.picture(client, granted.lease), meshes)
+        return Geometries(*granted, height, width, channels, "float32", frames)
+
     def _state(self) -> State:
         return State(
             engine=__version__,
@@ -140,7 +171,7 @@ class Service:
             seconds=time.monotonic() - self._began,
             warm=self._warm,
             leased=self._leases.held_bytes,
-            clients=self._count(),
+            clients=len(self._clients()),
             jobs=self._jobs.states(),
             kept=self._kept.bytes,
             limit=self._limit,
@@ -174,9 +205,14 @@ def _welcome(version: int) -> Welcome | Failure:
 
 def _answer_with(answer: Answer, make: Callable[[], Reply]) -> None:
     try:
-        answer(make())
+        reply = make()
     except FaceplateError as error:
-        answer(failure_of(error))
+        reply = failure_of(error)
+    except Exception:  # noqa: BLE001
+        # Nobody waits for an answer in vain; what it was is in the log.
+        _log.exception("what a client asked")
+        reply = INTERNAL
+    answer(reply)
 
 
 def _models() -> tuple[Model, ...]:

@@ -129,7 +129,7 @@ class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         1 in order of size, or "like:PHOTO" (nearest to the largest face in that picture).
         Raises NoFace, saying whom the shot has instead; PlateError when the photo cannot be read.
         """
-        people = self._people()
+        people = self.people()
         if which == "all" and people:
             return list(self.tracks)
         if not people:
@@ -152,7 +152,7 @@ class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
                 return max(people, key=_position)
         raise NoFace(f"{which!r} does not name a face.", "Use largest, left, right, all, a number or like:PHOTO.")
 
-    def _people(self) -> list[list[Track]]:
+    def people(self) -> list[list[Track]]:
         """The tracks of each person, the largest person first."""
         by_person: dict[int, list[Track]] = {}
         for track in self.tracks:

@@ -88,8 +88,8 @@ class Faces(Request, frozen=True, tag="faces"):
 class Geometry(Request, frozen=True, tag="geometry"):
     """Where one face of a solved shot lies in each of its frames, from `first` to `last`. Answered by Geometries.
 
-    `face` names it as a recipe does. In plate pixels; with a `focal` length, in plate pixels too, in the space of such a
-    camera, in centimetres: x to the right, y up, looking along -z, so that each point is seen where it is in the plate.
+    `face` names it as a recipe does. In plate pixels; with a `focal` length, in plate pixels too, in the space of such
+    a camera, in centimetres: x to the right, y up, looking along -z, each point seen where it is in the plate.
     """
 
     shot: dict[str, Any]
