@@ -110,7 +110,7 @@ class Service:
             case Jobs():
                 answer(JobList(self._jobs.states()))
             case Status():
-                answer(self._state())
+                answer(self.state())
             case Models():
                 answer(ModelList(_models()))
             case Identities(folder=folder):
@@ -123,7 +123,8 @@ class Service:
         self._leases.submit(client, lease)
         return Done()
 
-    def _state(self) -> State:
+    def state(self) -> State:
+        """How the engine is. For any thread."""
         return State(
             engine=__version__,
             pid=os.getpid(),
