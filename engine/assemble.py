@@ -10,7 +10,7 @@ import zmq
 from engine import __version__
 from engine.server import Keys, Server
 from engine.service import Service
-from engine.wire.messages import VERSION
+from engine.wire.messages import VERSION, State
 from engine.wire.place import Connection, address, write_connection
 
 # Seconds that a thread may keep the interpreter while others want it.
@@ -18,13 +18,14 @@ _SWITCH = 0.0003
 
 
 class Assembly:
-    """The engine of one folder: `run` until `stop`."""
+    """The engine of one folder: `run` until `stop`, from which on it is `ending`."""
 
     def __init__(self, place: Path, memory: int) -> None:
         """Listen, and tell clients how to connect. `memory`, in bytes, is the service's.
 
         Raises zmq.ZMQError, PlaceUnsafe and OSError.
         """
+        self.ending = False
         server_public, server_secret = zmq.curve_keypair()
         client_public, client_secret = zmq.curve_keypair()
         self._service = Service(self.stop, lambda: self._server.clients, memory)
@@ -51,6 +52,11 @@ class Assembly:
         finally:
             self._service.close()
 
+    def state(self) -> State:
+        """How the engine is. From any thread."""
+        return self._service.state()
+
     def stop(self) -> None:
         """End `run`. From any thread, and from a signal handler."""
+        self.ending = True
         self._server.stop()

@@ -84,6 +84,7 @@ class Job:
     def run(self) -> None:
         """Do the work, in turn with others; every error is the job's outcome."""
         self._state = msgspec.structs.replace(self._state, state="running")
+        _log.info("job %d begins, a %s", self.number, self._state.kind)
         failure = None
         try:
             if self._cancelled.is_set():
@@ -146,6 +147,7 @@ class Job:
 
     def _end(self, failure: Failure | None) -> None:
         outcome = "done" if failure is None else "cancelled" if failure.code == Cancelled.code else "failed"
+        _log.info("job %d %s%s", self.number, outcome, f": {failure.code}" if failure and outcome == "failed" else "")
         with self._lock:
             self._state = msgspec.structs.replace(self._state, state=outcome, seconds_left=0.0)
             self._ended = Ended(self.number, failure)

@@ -49,13 +49,13 @@ def open_log(path: Path, flags: int) -> int:
 
 
 @contextmanager
-def logging_to(path: Path, echo: bool = False) -> Iterator[None]:
-    """Keep what `engine` logs, from INFO, and others' warnings, in the file; with `echo` also on standard error.
+def logging_to(path: Path, echo: logging.Handler | None = None) -> Iterator[None]:
+    """Keep what `engine` logs, from INFO, and others' warnings, in the file, and give it to `echo` too.
 
     Raises FaceplateError when the file cannot be written.
     """
     file = _PrivateFile(path, maxBytes=_FILE_BYTES, backupCount=_OLDER, encoding="utf-8", errors="backslashreplace")
-    handlers = [file, logging.StreamHandler()] if echo else [file]
+    handlers = [file, *([echo] if echo else [])]
     for handler in handlers:
         handler.setFormatter(_Discreet(_LAYOUT))
         logging.getLogger().addHandler(handler)

@@ -65,12 +65,11 @@ class Standing(msgspec.Struct, frozen=True):
     started: float = 0.0
 
 
-def serve(make_server: Callable[[Path], Server], echo: bool = False) -> None:
+def serve(make_server: Callable[[Path], Server], echo: logging.Handler | None = None) -> None:
     """Be this user's engine: make the server for the runtime folder, and run it until a client or a signal ends it.
 
-    The first SIGINT or SIGTERM ends it once the frames in work are whole, the second one at once. With `echo` the log
-    is shown on standard error too. Raises EngineRuns, PlaceUnsafe, FaceplateError, and KeyboardInterrupt when it was
-    ended at once.
+    The first SIGINT or SIGTERM ends it once the frames in work are whole, the second one at once. What is logged is
+    given to `echo` too. Raises EngineRuns, PlaceUnsafe, FaceplateError, and KeyboardInterrupt where it ended at once.
     """
     place = runtime_folder()
     with only_engine(place), logging_to(log_file(), echo):

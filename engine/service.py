@@ -131,7 +131,7 @@ class Service:
             case Jobs():
                 answer(JobList(self._jobs.states()))
             case Status():
-                answer(self._state())
+                answer(self.state())
             case Models():
                 answer(ModelList(_models()))
             case Identities(folder=folder):
@@ -164,7 +164,8 @@ class Service:
         np.copyto(self._leases.picture(client, granted.lease), meshes)
         return Geometries(*granted, height, width, channels, "float32", frames)
 
-    def _state(self) -> State:
+    def state(self) -> State:
+        """How the engine is. For any thread."""
         return State(
             engine=__version__,
             pid=os.getpid(),

@@ -12,7 +12,8 @@ from engine.cli.session import session
 from engine.cli.state import ask_state, state_lines
 
 if TYPE_CHECKING:
-    from engine.resident import Server, Standing
+    from engine.assemble import Assembly
+    from engine.resident import Standing
     from engine.wire.errors import EngineError
     from engine.wire.messages import State
     from engine.wire.place import Connection
@@ -44,11 +45,25 @@ def run(
     memory: Memory | None = None,
     quiet: Annotated[bool, typer.Option("--quiet", help="Show nothing; the log has it.")] = False,
 ) -> None:
-    """Be the engine, in the foreground, until Ctrl-C: once for when the frames in work are whole, twice for at once."""
+    """Be the engine, in the foreground, until Ctrl-C: once for when the frames in work are whole, twice for at once.
+
+    In a terminal it shows its state and its jobs, elsewhere what it logs.
+    """
     with session(patient=False):
+        import logging
+
+        from engine.cli.live import live_view
         from engine.resident import serve
 
-        serve(lambda place: _server(place, memory), echo=not quiet)
+        def make(place: Path) -> "Assembly":
+            return _server(place, memory)
+
+        view = None if quiet else live_view()
+        if view is None:
+            serve(make, None if quiet else logging.StreamHandler())
+        else:
+            with view:
+                serve(view.watching(make), view.log)
 
 
 def stop(json: Json = False) -> None:
@@ -119,7 +134,7 @@ def _ask_to_end(connection: "Connection") -> None:
         client.ask(Shutdown(), Done)
 
 
-def _server(place: Path, gibibytes: float | None) -> "Server":
+def _server(place: Path, gibibytes: float | None) -> "Assembly":
     # Only now, with the lock held: it loads everything, and the second of two engines would do that for nothing.
     import psutil
 

@@ -56,7 +56,9 @@ def job_line(job: "JobState") -> str:
     """A job in one line."""
     counts = f" {job.done} of {job.total}" if job.total else ""
     told = [f"{job.stage}{counts}", pace(job), left(job)]
-    return f"{job.job:>4}  {job.kind:<6}{job.state:<10}{', '.join(filter(None, told))}  {job.plate} → {job.output}"
+    # A solve has no frames to write.
+    paths = f"{job.plate} → {job.output}" if job.output else job.plate
+    return f"{job.job:>4}  {job.kind:<6}{job.state:<10}{', '.join(filter(None, told))}  {paths}"
 
 
 def pace(job: "JobState") -> str:
