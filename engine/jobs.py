@@ -15,7 +15,7 @@ import msgspec
 from engine import core, recipe
 from engine.errors import Cancelled, FaceplateError, UsageError
 from engine.events import Event, FrameDone, FrameFailed, FrameSkipped, Progress, Started, shown, to_plain
-from engine.failure import failure_of
+from engine.failure import INTERNAL, failure_of, short
 from engine.shot import Shot
 from engine.turns import Turns
 from engine.wire.messages import Accepted, Ended, Failure, JobState, Reply, Reported, Solve, Swap
@@ -57,7 +57,7 @@ class Job:
         self._ended: Ended | None = None
         self._times: deque[float] = deque(maxlen=_RECENT)
         kind = "solve" if isinstance(request, Solve) else "swap"
-        self._state = JobState(number, kind, shown(shot.plate.path), shown(shot.output.path), "waiting")
+        self._state = JobState(number, kind, short(shown(shot.plate.path)), short(shown(shot.output.path)), "waiting")
 
     @property
     def state(self) -> JobState:
@@ -96,7 +96,7 @@ class Job:
         except Exception:  # noqa: BLE001
             # The engine outlives whatever a job meets; what it was is in the log.
             _log.exception("job %d", self.number)
-            failure = Failure("internal", "Something went wrong inside the engine.", "Its log says what.")
+            failure = INTERNAL
         self._end(failure)
 
     def _work(self) -> None:

@@ -1,5 +1,6 @@
 """What the resident engine does for its clients: each request of the protocol, answered."""
 
+import logging
 import os
 import threading
 import time
@@ -10,7 +11,7 @@ from pathlib import Path
 from engine import __version__
 from engine.errors import ConsentError, FaceplateError, IdentityError, OutputRefused
 from engine.events import Event, Progress, shown
-from engine.failure import failure_of
+from engine.failure import INTERNAL, failure_of
 from engine.folders import is_folder
 from engine.jobs import JobQueue
 from engine.leases import Leases
@@ -52,6 +53,7 @@ from engine.wire.messages import (
 _LEASED_BYTES = 2 << 30
 # Folders that are looked at for one list of identities.
 _MOST_FOLDERS = 1000
+_log = logging.getLogger(__name__)
 
 
 class Service:
@@ -156,6 +158,10 @@ def _answer_with(answer: Answer, make: Callable[[], Reply]) -> None:
         answer(make())
     except FaceplateError as error:
         answer(failure_of(error))
+    except Exception:  # noqa: BLE001
+        # No request stays without an answer; what it met is in the log.
+        _log.exception("look")
+        answer(INTERNAL)
 
 
 def _identities(folder: str) -> tuple[Identity, ...]:
@@ -182,5 +188,5 @@ def _identity(folder: Path) -> Identity | None:
     try:
         person, state = read_consent(folder).person, "expired"
     except ConsentError:
-        person, state = "", "unreadable" if (folder / NAME).exists() else "missing"
+        person, state = "", "unreadable" if os.path.lexists(folder / NAME) else "missing"
     return Identity(shown(folder), shown(person), pictures, state, message)

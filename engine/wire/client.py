@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 
 import zmq
 
-from engine.wire.errors import EngineGone, EngineIncompatible, EngineRefused, EngineSilent
+from engine.wire.errors import EngineGone, EngineIncompatible, EngineRefused, EngineSilent, Unsendable
 from engine.wire.messages import (
     MOST_BYTES,
     VERSION,
@@ -72,10 +72,14 @@ class Link:
         return time.monotonic() - self._heard
 
     def send(self, request: Request) -> int:
-        """Send a request; its number comes back with every answer. Raises EngineGone where nothing more fits."""
+        """Send a request; its number comes back with every answer.
+
+        Raises EngineGone where nothing more fits, and Unsendable for a request that no engine could take.
+        """
+        data = _bytes_of(request)
         number = next(self._numbers)
         try:
-            self._dealer.send_multipart([number_bytes(number), encode(request)], zmq.DONTWAIT)
+            self._dealer.send_multipart([number_bytes(number), data], zmq.DONTWAIT)
         except zmq.Again as error:
             raise EngineGone("The engine takes no more requests.", "Start it again.") from error
         return number
@@ -189,6 +193,16 @@ class Client:
         if self._link.silent_for > LIFE:
             raise EngineGone("The engine has gone.", "Start it again with `faceplate engine start`.")
         return None
+
+
+def _bytes_of(request: Request) -> bytes:
+    try:
+        data = encode(request)
+    except UnicodeEncodeError as error:
+        raise Unsendable("The request holds a path that is not UTF-8.", "Rename it, or reach it by a link.") from error
+    if len(data) > MOST_BYTES:
+        raise Unsendable(f"The request has {len(data)} bytes, and may have {MOST_BYTES}.")
+    return data
 
 
 def _of_kind(reply: Reply, kind: type[Answer]) -> Answer:
