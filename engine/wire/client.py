@@ -40,6 +40,8 @@ from engine.wire.messages import (
 # Seconds.
 LIFE = 1.8
 PATIENCE = 10.0
+# Milliseconds: six days.
+_NEVER = 1 << 29
 
 Answer = TypeVar("Answer", bound=Reply)
 
@@ -61,7 +63,8 @@ class Link:
         self._dealer.setsockopt(zmq.ROUTING_ID, b"c" + os.urandom(15))
         self._dealer.setsockopt(zmq.MAXMSGSIZE, MOST_BYTES)
         self._dealer.setsockopt(zmq.LINGER, 0)
-        self._dealer.setsockopt(zmq.RECONNECT_IVL, -1)
+        # With no reconnecting at all (-1), what was received and not yet read goes away with the engine.
+        self._dealer.setsockopt(zmq.RECONNECT_IVL, _NEVER)
         self._dealer.connect(address)
         self._numbers = itertools.count(1)
         self._heard = time.monotonic()
