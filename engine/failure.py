@@ -4,10 +4,18 @@ from engine.errors import FaceplateError
 from engine.events import shown
 from engine.wire.messages import Failure
 
-# What a client is told of an error that nobody expected.
+# Characters: more than the longest path has. A client can send a text that makes an answer too long to be sent.
+LONGEST = 4096
+# What is in the log; a person can do nothing about it.
 INTERNAL = Failure("internal", "Something went wrong inside the engine.", "Its log says what.")
 
 
 def failure_of(error: FaceplateError) -> Failure:
     """Code, sentence, remedy and retry of an error; text that is not UTF-8 is made readable."""
-    return Failure(error.code, shown(error.message), shown(error.remedy), error.retry)
+    return Failure(error.code, short(shown(error.message)), short(shown(error.remedy)), error.retry)
+
+
+def short(text: str) -> str:
+    """A text that may quote what a client has sent, without its middle where it is too long."""
+    half = LONGEST // 2
+    return text if len(text) <= LONGEST else f"{text[:half]} … {text[-half:]}"

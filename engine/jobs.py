@@ -15,7 +15,7 @@ import msgspec
 from engine import core, recipe
 from engine.errors import Cancelled, FaceplateError, UsageError
 from engine.events import Event, FrameDone, FrameFailed, FrameSkipped, Progress, Started, shown, to_plain
-from engine.failure import INTERNAL, failure_of
+from engine.failure import INTERNAL, failure_of, short
 from engine.kept import Kept
 from engine.shot import Shot
 from engine.turns import Turns
@@ -58,7 +58,7 @@ class Job:
         self._ended: Ended | None = None
         self._times: deque[float] = deque(maxlen=_RECENT)
         kind = "solve" if isinstance(request, Solve) else "swap"
-        self._state = JobState(number, kind, shown(shot.plate.path), shown(shot.output.path), "waiting")
+        self._state = JobState(number, kind, short(shown(shot.plate.path)), short(shown(shot.output.path)), "waiting")
 
     @property
     def state(self) -> JobState:

@@ -7,6 +7,7 @@ Everything said here about a setting (its description, its range, its default) c
 import difflib
 import functools
 import os
+import reprlib
 import tomllib
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
@@ -26,6 +27,12 @@ from engine.shot import Replace, Shot
 
 LIKE = "like:"
 SUFFIX = ".toml"
+# Sections of one kind, such as persons: it takes a moment to check each.
+MOST_SECTIONS = 100
+
+# Values as errors quote them: those that are nested deeply, or long, in part.
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = 100
 
 
 class Setting(NamedTuple):
@@ -194,6 +201,8 @@ def _check(plain: dict[str, Any], struct: type, section: str) -> None:
     """Raise for the first entry that is unknown or not what its setting may be."""
     known = {field.name: field for field in fields(struct)}
     for key, value in plain.items():
+        if not isinstance(key, str):
+            raise _unknown(section + _brief.repr(key))
         if key not in known:
             if isinstance(value, dict) and (near := difflib.get_close_matches(key, known, n=1)):
                 raise RecipeError(f"There is no section `{shown(key)}`.", f"Did you mean `{near[0]}`?")
@@ -210,6 +219,8 @@ def _check(plain: dict[str, Any], struct: type, section: str) -> None:
             raise RecipeError(
                 f"`{key}` is a section of the recipe, not a value.", f"Write {form} on a line of its own."
             )
+        if len(entries) > MOST_SECTIONS:
+            raise RecipeError(f"`{key}` is there {len(entries)} times; {MOST_SECTIONS} are the most.")
         for entry in entries:
             _check(entry, inner, f"{key}.")
 
@@ -222,7 +233,7 @@ def _check_value(value: Any, setting: Setting) -> None:
             raise msgspec.ValidationError
     except msgspec.ValidationError as error:
         raise RecipeError(
-            f"`{setting.name}` cannot be {shown(repr(value))[:100]}: expected {setting.expects}.",
+            f"`{setting.name}` cannot be {shown(_brief.repr(value))}: expected {setting.expects}.",
             setting.description,
         ) from error
 

@@ -81,7 +81,12 @@ def _pictures_digest(folder: Path) -> str:
 
 def _file_digest(path: Path) -> str:
     try:
+        if path.exists() and not path.is_file():
+            # To open a named pipe would wait for ever.
+            raise IdentityError(f"{shown(path)} is not a file.", "Name a picture.")
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()
     except OSError as error:
-        raise IdentityError(f"{shown(path)} cannot be read: {error.strerror or error}.") from error
+        raise IdentityError(
+            f"{shown(path)} cannot be read: {error.strerror or error}.", "Check the path and its permissions."
+        ) from error

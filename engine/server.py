@@ -18,7 +18,7 @@ import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
 from engine.errors import FaceplateError
-from engine.failure import INTERNAL, failure_of
+from engine.failure import INTERNAL, failure_of, short
 from engine.wire.messages import (
     MOST_BYTES,
     PARTS,
@@ -169,7 +169,7 @@ class Server:
             request = decode_request(parts[1])
         except Malformed as error:
             number = parts[0] if parts and len(parts[0]) == len(_NOBODY) else _NOBODY
-            self._queue(client, number, Failure("malformed", f"The request cannot be understood: {error}."))
+            self._queue(client, number, Failure("malformed", short(f"The request cannot be understood: {error}.")))
             return
         try:
             self._engine.handle(client, request, lambda reply: self._tell(client, number, reply))
@@ -196,7 +196,7 @@ class Server:
             while pending:
                 number, reply = pending[0]
                 try:
-                    self._router.send_multipart([name, number, encode(reply)], zmq.DONTWAIT)
+                    self._router.send_multipart([name, number, _bytes_of(reply)], zmq.DONTWAIT)
                 except zmq.Again:
                     break
                 except zmq.ZMQError:
@@ -237,6 +237,19 @@ class _OnlyKey:
 
     def callback(self, domain: str, key: bytes) -> bool:
         return domain == _DOMAIN and key == self._key
+
+
+def _bytes_of(reply: Reply) -> bytes:
+    """A reply as it is sent; a failure in the place of one that no client could take."""
+    try:
+        data = encode(reply)
+    except Exception:  # noqa: BLE001
+        # The server outlives whatever the engine's other threads hand to it.
+        _log.exception("reply %s", type(reply).__name__)
+        return encode(INTERNAL)
+    if len(data) > MOST_BYTES:
+        return encode(Failure("too-long", "The answer is too long to be sent.", "Ask for less."))
+    return data
 
 
 def _options(keys: Keys) -> dict[int, int | bytes]:

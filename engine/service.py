@@ -257,5 +257,5 @@ def _identity(folder: Path) -> Identity | None:
     try:
         person, state = read_consent(folder).person, "expired"
     except ConsentError:
-        person, state = "", "unreadable" if (folder / NAME).exists() else "missing"
+        person, state = "", "unreadable" if os.path.lexists(folder / NAME) else "missing"
     return Identity(shown(folder), shown(person), pictures, state, message)

@@ -52,6 +52,8 @@ def check_name(path: Path) -> None:
     """Raise `OutputRefused` for a place of tracks that could be that of a frame or of a recipe."""
     if path.suffix != SUFFIX:
         raise OutputRefused(f"A tracks file ends in {SUFFIX}.", f"Write {shown(path.stem)}{SUFFIX}.")
+    if "\0" in str(path):
+        raise OutputRefused(f"{shown(path.name)} is not the name of a file.", "Choose another one.")
 
 
 def solve_to(

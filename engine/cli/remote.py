@@ -48,6 +48,8 @@ def _done_by_engine(current: Session, local: bool, make: "Callable[[], Solve | S
     False with `local`, where no engine runs, and where the engine could not do it in the same way: it has another
     version or colour configuration, or a path is not UTF-8. Raises the job's own error, and EngineError.
     """
+    from engine.wire.errors import Unsendable
+
     client = None if local else _connected()
     if client is None:
         return False
@@ -55,7 +57,7 @@ def _done_by_engine(current: Session, local: bool, make: "Callable[[], Solve | S
         try:
             request = make()
             follow(current, client, request)
-        except UnicodeEncodeError:
+        except Unsendable:
             return False
     return True
 

@@ -29,6 +29,8 @@ VERSION = 1
 IDENTITY = 128
 # What `like:PHOTO` accepts; generous, because the photo may be years and a costume away from the plate.
 LIKE = 0.65
+# Digits of a number of a person: no shot has so many, and Python converts no text of thousands.
+_LONGEST_NUMBER = 10
 
 
 class FaceGeometry(NamedTuple):
@@ -105,13 +107,18 @@ class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             _write_whole(Path(path), self.encode())
         except OSError as error:
             kind = DiskFull if error.errno in (errno.ENOSPC, errno.EDQUOT) else OutputError
-            raise kind(f"The tracks file {path} cannot be written: {error.strerror}.") from error
+            raise kind(
+                f"The tracks file {path} cannot be written: {error.strerror}.", "Choose another place."
+            ) from error
 
     @classmethod
     def load(cls, path: Path) -> "Tracks":
         """Read a tracks file. Raises TracksError when it cannot be read or is not a whole tracks file."""
         try:
-            content = Path(path).read_bytes()
+            if path.exists() and not path.is_file():
+                # To open a named pipe would wait for ever.
+                raise TracksError(f"{path} is not a file.", "Name another one.")
+            content = path.read_bytes()
         except OSError as error:
             raise TracksError(f"The tracks file {path} cannot be read: {error.strerror}.") from error
         try:
@@ -139,7 +146,7 @@ class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
             )
         if which.startswith("like:"):
             return self._like(Path(which.removeprefix("like:")), people)
-        if which.isdecimal():
+        if which.isdecimal() and len(which) < _LONGEST_NUMBER:
             if not 1 <= int(which) <= len(people):
                 raise NoFace(f"There is no face number {which} in the plate {self.plate}.", describe_people(people))
             return people[int(which) - 1]

@@ -105,6 +105,9 @@ class _DamagedError(Exception):
 def read_layout(path: Path) -> ExrLayout:
     """Read the headers of an EXR file. Raises FrameUnreadable, or PlateUnsupported for a compression of the future."""
     try:
+        if path.exists() and not path.is_file():
+            # To open a named pipe would wait for ever.
+            raise unreadable(path, "it is not a file")
         with path.open("rb") as file:
             length = file.seek(0, 2)
             file.seek(0)

@@ -16,6 +16,9 @@ from engine.events import shown
 from engine.plates.naming import SUFFIXES, companion_path, frame_number, plate_name, split_number
 
 _LISTED = 6
+_LONGEST_QUOTE = 100
+# Eleven hours; a range of many more would fill the memory before a file was looked for.
+_MOST_FRAMES = 1_000_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,8 +74,11 @@ def find_sequence(pattern: str | os.PathLike[str], frames: str = "") -> FrameSeq
 def parse_frames(text: str) -> frozenset[int]:
     """Frame numbers of a range such as `1001-1024x2` or `1,5,9-12`. Raises UsageError."""
     try:
-        numbers = list(FrameSet(text))
-    except ValueError as error:
+        found = FrameSet(text)
+        if len(found) > _MOST_FRAMES:
+            raise UsageError(f"The frame range {_quoted(text)} has over {_MOST_FRAMES} frames.", "Ask for fewer.")
+        numbers = list(found)
+    except (ValueError, ArithmeticError) as error:
         raise UsageError(
             f"The frame range {_quoted(text)} cannot be understood.", "Write it like 1001-1024, 1001-1024x2 or 1,5,9."
         ) from error
@@ -87,7 +93,7 @@ def range_text(frames: Iterable[int]) -> str:
 
 
 def _quoted(text: str) -> str:
-    return f'"{shown(text)}"'
+    return f'"{shown(text)}"' if len(text) <= _LONGEST_QUOTE else f'"{shown(text[:_LONGEST_QUOTE])}…"'
 
 
 def _in_folder(folder: Path, asked: frozenset[int] | None) -> FrameSequence:

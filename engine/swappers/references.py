@@ -21,6 +21,7 @@ from engine.faces.exposure import REC709_LUMINANCE, SKIN_LIGHT
 from engine.faces.identity import SAME_PERSON, distance, robust_mean
 from engine.faces.mesh import SURFACE, face_width
 from engine.faces.pose import eye_aperture, fit_pose, mouth_shape
+from engine.folders import is_folder
 from engine.models.catalogue import canonical_mesh
 from engine.plates.plate import Plate
 from engine.swappers import atlas
@@ -48,6 +49,8 @@ UNWRAPPED_WIDTH = 200.0
 SMOOTHINGS = 8
 # Larger faces are reduced to this width: more than a 4K close-up shows.
 LARGEST_FACE = 1600.0
+# What an infinite value counts as: the largest half.
+_BRIGHTEST = 65504.0
 
 
 def smooth_over_mesh(values: Float32) -> Float32:
@@ -187,8 +190,8 @@ def load_identity(folder: Path) -> Identity:
     references, problems = [], []
     content = hashlib.sha256()
     for path in pictures:
-        content.update(path.read_bytes())
         try:
+            content.update(_bytes_of(path))
             references.append(read_reference(path))
         except FaceplateError as error:
             problems.append(error)
@@ -222,11 +225,14 @@ def inspect(folder: Path) -> list[Notice]:
 
 def find_pictures(folder: Path) -> list[Path]:
     """The picture files of an identity, in the order of their names."""
-    if not folder.is_dir():
+    if not is_folder(folder):
         raise IdentityError(
             f"There is no identity folder {folder}.", "Make it, and put pictures of one person into it."
         )
-    pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file())
+    try:
+        pictures = sorted(path for path in folder.iterdir() if path.suffix.lower() in PICTURES and path.is_file())
+    except OSError as error:
+        raise _unreadable(folder, error) from error
     if not pictures:
         kinds = ", ".join(PICTURES)
         raise IdentityError(f"There is no picture in the identity folder {folder}.", f"Put one there, of {kinds}.")
@@ -238,13 +244,26 @@ def read_reference(path: Path) -> Reference:
     plate = Plate.open(path)
     frame = plate.read(plate.frames[0], picture_only=True)
     linear = frame.rgb(frame.data_window) @ plate.color.plate_to_rec709.T.astype(np.float32)
-    linear, face = _find_person(np.ascontiguousarray(linear), path)
+    # One pixel that is no number would be the exposure of all.
+    linear = np.nan_to_num(np.ascontiguousarray(linear), copy=False, nan=0.0, posinf=_BRIGHTEST, neginf=-_BRIGHTEST)
+    linear, face = _find_person(linear, path)
     width = face_width(face.mesh)
     if width < SMALLEST_FACE:
         raise IdentityError(f"The face in {path.name} is only {width:.0f} pixels wide.", "Use a closer picture.")
     light, mesh = _cut_out(linear, face.mesh, width)
     light *= np.float32(SKIN_LIGHT / _skin_luminance(light, mesh))
     return Reference(path.name, light, face._replace(mesh=mesh))
+
+
+def _bytes_of(path: Path) -> bytes:
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise _unreadable(path, error) from error
+
+
+def _unreadable(path: Path, error: OSError) -> IdentityError:
+    return IdentityError(f"{path} cannot be read: {error.strerror or error}.", "Check its permissions.")
 
 
 def _find_person(linear: Float32, path: Path) -> tuple[Float32, Face]:

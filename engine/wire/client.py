@@ -14,7 +14,14 @@ from typing import Self, TypeVar
 
 import zmq
 
-from engine.wire.errors import EngineError, EngineGone, EngineIncompatible, EngineRefused, EngineSilent
+from engine.wire.errors import (
+    EngineError,
+    EngineGone,
+    EngineIncompatible,
+    EngineRefused,
+    EngineSilent,
+    Unsendable,
+)
 from engine.wire.messages import (
     MOST_BYTES,
     VERSION,
@@ -40,6 +47,8 @@ from engine.wire.messages import (
 # Seconds.
 LIFE = 1.8
 PATIENCE = 10.0
+# Milliseconds: six days.
+_NEVER = 1 << 29
 
 Answer = TypeVar("Answer", bound=Reply)
 
@@ -61,7 +70,8 @@ class Link:
         self._dealer.setsockopt(zmq.ROUTING_ID, b"c" + os.urandom(15))
         self._dealer.setsockopt(zmq.MAXMSGSIZE, MOST_BYTES)
         self._dealer.setsockopt(zmq.LINGER, 0)
-        self._dealer.setsockopt(zmq.RECONNECT_IVL, -1)
+        # With no reconnecting at all (-1), what was received and not yet read goes away with the engine.
+        self._dealer.setsockopt(zmq.RECONNECT_IVL, _NEVER)
         self._dealer.connect(address)
         self._numbers = itertools.count(1)
         self._heard = time.monotonic()
@@ -72,10 +82,14 @@ class Link:
         return time.monotonic() - self._heard
 
     def send(self, request: Request) -> int:
-        """Send a request; its number comes back with every answer. Raises EngineGone where nothing more fits."""
+        """Send a request; its number comes back with every answer.
+
+        Raises EngineGone where nothing more fits, and Unsendable for a request that no engine could take.
+        """
+        data = _bytes_of(request)
         number = next(self._numbers)
         try:
-            self._dealer.send_multipart([number_bytes(number), encode(request)], zmq.DONTWAIT)
+            self._dealer.send_multipart([number_bytes(number), data], zmq.DONTWAIT)
         except zmq.Again as error:
             raise EngineGone("The engine takes no more requests.", "Start it again.") from error
         return number
@@ -201,6 +215,16 @@ def check_version(welcome: Welcome) -> None:
             f"The engine speaks protocol {welcome.version}, this program {VERSION}.",
             "Update the older of the two, and start the engine again.",
         )
+
+
+def _bytes_of(request: Request) -> bytes:
+    try:
+        data = encode(request)
+    except UnicodeEncodeError as error:
+        raise Unsendable("The request holds a path that is not UTF-8.", "Rename it, or reach it by a link.") from error
+    if len(data) > MOST_BYTES:
+        raise Unsendable(f"The request has {len(data)} bytes, and may have {MOST_BYTES}.")
+    return data
 
 
 def of_kind(reply: Reply, kind: type[Answer]) -> Answer:

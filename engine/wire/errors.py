@@ -73,6 +73,13 @@ class EngineRefused(EngineError):
         self.failure = failure
 
 
+class Unsendable(EngineError):
+    """A request cannot be sent: it holds text that is no Unicode, or it is too long."""
+
+    code = "unsendable"
+    retry = False
+
+
 class EngineRuns(EngineError):
     """Another process is this user's engine already: `pid`."""
 

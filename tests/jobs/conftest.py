@@ -15,9 +15,10 @@ import skimage.data
 from engine import core
 from engine.shot import Plate, Shot
 from tests.jobs.place import CONSENT, FRAMES, LAYERS, REPOSITORY, Begin, Command, Record, shot_of, write_frame
-from tests.wire.engines import client, engine
+from tests.plates.conftest import corpus
+from tests.wire.engines import client, engine, raw
 
-__all__ = ["client", "engine"]
+__all__ = ["client", "corpus", "engine", "raw"]
 
 
 @pytest.fixture(scope="session")

@@ -4,17 +4,21 @@ The plate is three frames cut out of scikit-image's astronaut, made linear; the 
 Grace Hopper. Both are in the public domain.
 """
 
+import shutil
 import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import msgspec
 import numpy as np
 import OpenEXR
 
 from engine import recipe
 from engine.events import Event
 from engine.shot import Output, Plate, Replace, Shot
+from engine.wire.client import Client
+from engine.wire.messages import Failure, State, Status, Swap
 
 FRAMES = (1001, 1002, 1003)
 CONSENT = 'person = "Grace"\nscope = "tests"\ngranted_by = "public domain"\nuntil = 2999-01-01\n'
@@ -66,6 +70,30 @@ def shot_of(work: Path, output: str | Path = "out", *settings: str) -> Shot:
         output=Output(path=str(work / output)),
     )
     return recipe.with_settings(shot, settings)
+
+
+def swap(shot: Shot, **options) -> Swap:
+    """The request for a job that an engine does."""
+    return Swap(msgspec.to_builtins(shot), **options)
+
+
+def works_on(client: Client, work: Path, whole: Path) -> None:
+    """The engine answers, and does a job with the bytes of an undisturbed run."""
+    assert client.ask(Status(), State).pid == client.welcome.pid
+    shutil.rmtree(work / "good", ignore_errors=True)
+    assert client.work(swap(shot_of(work, "good", *LAYERS)), lambda told: None).failure is None
+    assert bytes_of(work / "good") == bytes_of(whole)
+
+
+def is_typed(failure: Failure | None) -> bool:
+    """Whether a failure has a code of its own, a sentence, and a remedy."""
+    return (
+        failure is not None
+        and failure.code not in ("internal", "error")
+        and failure.message.endswith(".")
+        and len(failure.message) < 5000
+        and bool(failure.remedy)
+    )
 
 
 def faceplate(*arguments: object, **options) -> subprocess.Popen:

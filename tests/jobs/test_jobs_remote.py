@@ -7,7 +7,6 @@ from pathlib import Path
 import msgspec
 import pytest
 
-from engine.shot import Shot
 from engine.wire.client import Client
 from engine.wire.errors import EngineRefused
 from engine.wire.messages import (
@@ -26,16 +25,11 @@ from engine.wire.messages import (
     Solve,
     State,
     Status,
-    Swap,
 )
-from tests.jobs.place import FRAMES, LAYERS, Record, bytes_of, shot_of
+from tests.jobs.place import FRAMES, LAYERS, Record, bytes_of, shot_of, swap
 from tests.wire.engines import EngineProcess, start_engine
 
 OVER = ("done", "cancelled", "failed")
-
-
-def swap(shot: Shot, **options) -> Swap:
-    return Swap(msgspec.to_builtins(shot), **options)
 
 
 def until(true: Callable[[], bool]) -> None:

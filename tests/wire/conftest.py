@@ -6,9 +6,10 @@ import pytest
 
 from engine.leases import Leases
 from engine.segments import Create, named_block, unnamed_block
+from tests.jobs.conftest import originals, whole, work
 from tests.wire.engines import client, engine, own_engine, raw
 
-__all__ = ["client", "engine", "own_engine", "raw"]
+__all__ = ["client", "engine", "originals", "own_engine", "raw", "whole", "work"]
 
 
 @pytest.fixture(params=[unnamed_block, named_block])

@@ -280,3 +280,12 @@ def test_an_engine_that_is_asked_to_end(own_engine: EngineProcess) -> None:
     with own_engine.client() as client:
         assert client.ask(Shutdown(), Done) == Done()
     assert own_engine.process.wait(10) == 0
+
+
+def test_what_an_engine_said_last_is_there_when_it_has_gone(own_engine: EngineProcess) -> None:
+    link = own_engine.link()
+    number = link.send(Shutdown())
+    assert own_engine.process.wait(10) == 0
+    time.sleep(0.2)
+    assert list(link.poll(1)) == [(number, Done())]
+    link.close()
