@@ -14,7 +14,7 @@ from typing import Self, TypeVar
 
 import zmq
 
-from engine.wire.errors import EngineGone, EngineIncompatible, EngineRefused, EngineSilent
+from engine.wire.errors import EngineError, EngineGone, EngineIncompatible, EngineRefused, EngineSilent
 from engine.wire.messages import (
     MOST_BYTES,
     VERSION,
@@ -112,16 +112,19 @@ class Client:
     """A program's connection to the engine: every call waits for its answer, and for no longer than `patience`."""
 
     def __init__(self, link: Link, name: str, patience: float = PATIENCE) -> None:
-        """Greet the engine. Raises EngineGone where nobody answers, EngineIncompatible for another protocol."""
+        """Greet the engine. Raises EngineGone where nobody answers, EngineIncompatible for another protocol.
+
+        The link is the client's from here on: it is closed also where this raises.
+        """
         self._link = link
         self._patience = patience
         self._early: deque[tuple[int, Reply]] = deque()
-        self.welcome = self.ask(Hello(VERSION, name), Welcome)
-        if self.welcome.version != VERSION:
-            raise EngineIncompatible(
-                f"The engine speaks protocol {self.welcome.version}, this program {VERSION}.",
-                "Update the older of the two, and start the engine again.",
-            )
+        try:
+            self.welcome = self.ask(Hello(VERSION, name), Welcome)
+            check_version(self.welcome)
+        except EngineError:
+            link.close()
+            raise
 
     def __enter__(self) -> Self:
         return self
@@ -140,7 +143,7 @@ class Client:
         """
         number = self._link.send(request)
         reply = self._next(number, time.monotonic() + self._patience)
-        return _of_kind(reply, kind)
+        return of_kind(reply, kind)
 
     def work(
         self,
@@ -170,7 +173,7 @@ class Client:
                 case Ended():
                     return reply
                 case _:
-                    _of_kind(reply, Accepted)
+                    of_kind(reply, Accepted)
 
     def _next(self, number: int, deadline: float) -> Reply:
         while (left := deadline - time.monotonic()) > 0:
@@ -191,7 +194,17 @@ class Client:
         return None
 
 
-def _of_kind(reply: Reply, kind: type[Answer]) -> Answer:
+def check_version(welcome: Welcome) -> None:
+    """Raises EngineIncompatible for an engine of another protocol."""
+    if welcome.version != VERSION:
+        raise EngineIncompatible(
+            f"The engine speaks protocol {welcome.version}, this program {VERSION}.",
+            "Update the older of the two, and start the engine again.",
+        )
+
+
+def of_kind(reply: Reply, kind: type[Answer]) -> Answer:
+    """The reply, if it is of this kind. Raises EngineRefused for a Failure, EngineIncompatible for another."""
     if isinstance(reply, Failure):
         raise EngineRefused(reply)
     if not isinstance(reply, kind):

@@ -37,6 +37,13 @@ class EngineMissing(EngineError):
     code = "engine-missing"
 
 
+class CommandMissing(EngineMissing):
+    """No engine runs, and the command that would start one is not there."""
+
+    code = "command-missing"
+    retry = False
+
+
 class EngineGone(EngineError):
     """The engine died, or was ended, while something was asked of it."""
 
