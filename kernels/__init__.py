@@ -9,3 +9,6 @@ import os
 # Numba's threads wait for work by spinning unless they are told not to, and then take the cores from the threads that
 # read and write frames. It must be said before Numba starts.
 os.environ.setdefault("OMP_WAIT_POLICY", "passive")
+# Of the pools of threads that Numba can use it takes that of oneTBB first, where some other program has installed it.
+# That one keeps a process that has ended its work for up to minutes, with all cores busy.
+os.environ.setdefault("NUMBA_THREADING_LAYER_PRIORITY", "omp tbb workqueue")
