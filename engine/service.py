@@ -16,6 +16,7 @@ from engine.folders import is_folder
 from engine.jobs import JobQueue
 from engine.leases import Leases
 from engine.models.catalogue import MODELS
+from engine.priority import give_way
 from engine.provenance.consent import NAME, check_consent, read_consent
 from engine.server import Answer
 from engine.swappers.references import find_pictures
@@ -137,6 +138,7 @@ class Service:
             # Whoever has a job goes first.
             self._turns.pass_on()
 
+        give_way()
         try:
             with self._turns.turn():
                 warm(report)
