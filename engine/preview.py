@@ -16,7 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core import check_consents
-from engine.errors import FrameMissing, LeaseError, NoFace, TracksError, UsageError
+from engine.errors import ColorError, FrameMissing, LeaseError, NoFace, TracksError, UsageError
 from engine.events import Event, shown
 from engine.faces.tracks import Tracks
 from engine.geometry import Box
@@ -24,7 +24,7 @@ from engine.kept import Kept, files_key
 from engine.layers import MATTE
 from engine.leases import Picture
 from engine.outputs import folder_of_result
-from engine.plates.color import PlateColor, plate_color
+from engine.plates.color import PlateColor, named_color, plate_color
 from engine.plates.frame import Frame
 from engine.plates.plate import Plate
 from engine.render import Renderer, read_identities
@@ -68,9 +68,10 @@ class Looked(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A preview; `faces` were replaced in it. `milliseconds` says how long each stage took."""
+    """A preview in the linear space `color`; `faces` were replaced in it. `milliseconds` is of each stage."""
 
     frame: Frame
+    color: PlateColor
     shows: Shows
     faces: int
     solved: Literal["shot", "frame"]
@@ -84,7 +85,7 @@ class Made(NamedTuple):
 
     @property
     def colorspace(self) -> str:
-        return shown(self.frame.color.decoded().name)
+        return shown(self.color.name)
 
     def fill(self, out: Float32) -> None:
         """Write the picture into `out`, float32 of `shape`: premultiplied RGBA, or the matte, clear where there is
@@ -100,10 +101,15 @@ class Made(NamedTuple):
         if self.shows == "matte":
             inside[..., 0] = frame.added[MATTE[0]][box.slices(frame.loaded)]
             return
-        planes, alpha = frame.planes(box), frame.alpha_of(box)
+        alpha = frame.alpha_of(box)
+        inside[..., 3] = 1.0 if alpha is None else alpha
+        matrix = np.linalg.solve(self.color.plate_to_rec709, frame.color.plate_to_rec709)
+        if not np.allclose(matrix, np.eye(3), atol=1e-6):
+            np.matmul(frame.rgb(box), matrix.T.astype(np.float32), out=inside[..., :3])
+            return
+        planes = frame.planes(box)
         for index, plane in enumerate(np.moveaxis(frame.rgb(box), 2, 0) if planes is None else planes):
             inside[..., index] = plane
-        inside[..., 3] = 1.0 if alpha is None else alpha
 
 
 def look(shot: Shot, number: int, shows: Shows, source: Picture | None, kept: Kept) -> Looked:
@@ -120,11 +126,25 @@ def look(shot: Shot, number: int, shows: Shows, source: Picture | None, kept: Ke
     return Looked(_still_of_plate(plate, number, kept), tracks)
 
 
-def make(looked: Looked, shot: Shot, shows: Shows, kept: Kept, cancelled: Callable[[], bool]) -> Made:
-    """Replace the faces of a frame that `look` has read, for `shows`. Raises a `FaceplateError`."""
+def linear_space(name: str) -> PlateColor:
+    """The colour space of that name. Raises ColorError where there is none, or it is not linear light."""
+    color = named_color(name)
+    if not color.is_linear:
+        raise ColorError(f"{shown(color.name)} is not linear light.", "Ask for a preview in a linear space.")
+    return color
+
+
+def make(
+    looked: Looked, shot: Shot, shows: Shows, kept: Kept, cancelled: Callable[[], bool], color: PlateColor | None = None
+) -> Made:
+    """Replace the faces of a frame that `look` has read, for `shows`; `color` is the plate's own where it is None.
+
+    Raises a `FaceplateError`.
+    """
     still, tracks = looked
+    color = still.color.decoded() if color is None else color
     if shows == "plate":
-        return Made(still.frame, shows, 0, "shot" if tracks else "frame", {})
+        return Made(still.frame, color, shows, 0, "shot" if tracks else "frame", {})
     start = time.perf_counter()
     if tracks is not None and still.frame.number not in tracks.frames:
         raise TracksError(f"Frame {still.frame.number} was not solved.", "Solve the whole plate again.")
@@ -135,7 +155,7 @@ def make(looked: Looked, shot: Shot, shows: Shows, kept: Kept, cancelled: Callab
     renderer = _renderer(still, shot, shows, tracks, whole, kept)
     frame = _copy(still.frame)
     done = renderer.render(frame)
-    return Made(frame, shows, done.faces, "shot" if whole else "frame", {"solve": solving, **done.milliseconds})
+    return Made(frame, color, shows, done.faces, "shot" if whole else "frame", {"solve": solving, **done.milliseconds})
 
 
 def _renderer(still: Still, shot: Shot, shows: Shows, tracks: Tracks, whole: bool, kept: Kept) -> Renderer:

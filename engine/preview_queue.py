@@ -15,7 +15,7 @@ from engine.errors import Cancelled, FaceplateError
 from engine.failure import INTERNAL, failure_of
 from engine.kept import Kept
 from engine.leases import Leases
-from engine.preview import Made, look, make
+from engine.preview import Made, linear_space, look, make
 from engine.shot import Shot
 from engine.turns import Turns
 from engine.wire.messages import Failure, Preview, Previewed, Reply, Superseded
@@ -115,10 +115,11 @@ class PreviewQueue:
     def _made(self, asked: _Asked) -> Made:
         request, kept = asked.request, self._kept
         source = self._leases.submitted(asked.client, request.source) if request.source else None
+        color = linear_space(request.colorspace) if request.colorspace else None
         looked = look(asked.shot, request.frame, request.shows, source, kept)
         with self._turns.turn(urgent=True):
             self._stop_if_gone()
-            return make(looked, asked.shot, request.shows, kept, lambda: self._gone)
+            return make(looked, asked.shot, request.shows, kept, lambda: self._gone, color)
 
     def _leased(self, asked: _Asked, made: Made) -> Previewed:
         height, width, channels = made.shape

@@ -63,6 +63,7 @@ class Preview(Request, frozen=True, tag="preview"):
     Nothing is written, and `shot` needs no output. `source` is a lease that was submitted, RGB or RGBA, in place of the
     plate's file. Of those with the same `scrub`, only the newest waits; one that gives way is answered by Superseded,
     the others by Previewed. Previews go before jobs. `rows`: the first one is the picture's top (down) or bottom (up).
+    `colorspace` names the linear space of the picture, where it is not to be the plate's own.
     """
 
     shot: dict[str, Any]
@@ -71,6 +72,7 @@ class Preview(Request, frozen=True, tag="preview"):
     source: str = ""
     scrub: str = ""
     rows: Rows = "down"
+    colorspace: str = ""
 
 
 class Look(Request, frozen=True, tag="look"):

@@ -87,6 +87,20 @@ def test_a_plate_alone_needs_no_person(client: Client, work: Path) -> None:
         client.ask(preview(shot), Previewed)
 
 
+def test_a_preview_in_another_linear_space(client: Client, work: Path) -> None:
+    shot = shot_of(work)
+    own = look(client, preview(shot))[1]
+    told, other = look(client, preview(shot, colorspace="ACEScg"))
+    assert told.colorspace == "ACEScg"
+    # Linear Rec.709 to ACEScg with Bradford's adaptation, as the ACES configurations have it.
+    matrix = np.array([[0.6131, 0.3395, 0.0474], [0.0702, 0.9164, 0.0135], [0.0206, 0.1096, 0.8698]])
+    np.testing.assert_allclose(other[..., :3], own[..., :3] @ matrix.T, atol=2e-4)
+    np.testing.assert_array_equal(other[..., 3], own[..., 3])
+    for name, message in (("ACEScct", "is not linear light"), ("Nowhere", "no colour space")):
+        with pytest.raises(EngineRefused, match=message):
+            client.ask(preview(shot, colorspace=name), Previewed)
+
+
 def test_no_consent_no_preview(client: Client, work: Path) -> None:
     look(client, preview(shot_of(work)))
     (work / "grace/consent.toml").unlink()
