@@ -23,7 +23,6 @@ from engine.geometry import Box
 from engine.kept import Kept, files_key
 from engine.layers import MATTE
 from engine.leases import Picture
-from engine.outputs import folder_of_result
 from engine.plates.color import PlateColor, named_color, plate_color
 from engine.plates.frame import Frame
 from engine.plates.plate import Plate
@@ -112,17 +111,24 @@ class Made(NamedTuple):
             inside[..., index] = plane
 
 
-def look(shot: Shot, number: int, shows: Shows, source: Picture | None, kept: Kept) -> Looked:
-    """Read what a preview needs: the plate's frame, or `source` in its place. Raises a `FaceplateError`."""
+def look(
+    shot: Shot, number: int, shows: Shows, source: Picture | None, kept: Kept, room: Callable[[Box], None]
+) -> Looked:
+    """Read what a preview needs: the plate's frame, or `source` in its place. Raises a `FaceplateError`.
+
+    `room` is called before anything is read, and raises where a picture of that size cannot be handed over.
+    """
     if shows != "plate":
         if not shot.replace:
             raise UsageError("The recipe replaces nobody.", "Give an identity folder, or a [[replace]] section.")
         check_consents(shot)
     if source is not None:
+        room(Box(0, 0, source.pixels.shape[1], source.pixels.shape[0]))
         still = kept.get(("picture", source.key, number), lambda: _still_of_picture(source, number))
         return Looked(still, _tracks_of_picture(shot, still))
     plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)
-    tracks = None if shows == "plate" else known_tracks(shot, plate, folder_of_result(shot.output.path, plate), kept)
+    room(plate.display_window)
+    tracks = None if shows == "plate" else known_tracks(shot, plate, kept)
     return Looked(_still_of_plate(plate, number, kept), tracks)
 
 
@@ -166,8 +172,16 @@ def _renderer(still: Still, shot: Shot, shows: Shows, tracks: Tracks, whole: boo
     except NoFace:
         if whole:
             raise
-        # This frame alone was looked at: the face may well be there in others.
-        return Renderer(msgspec.structs.replace(shot, replace=()), tracks, still.color, [], kept)
+        # This frame alone was looked at: who is not in it may well be in others.
+        shot = msgspec.structs.replace(shot, replace=tuple(one for one in shot.replace if _is_in(tracks, one.face)))
+        return Renderer(shot, tracks, still.color, read_identities(shot, kept), kept)
+
+
+def _is_in(tracks: Tracks, face: str) -> bool:
+    try:
+        return bool(tracks.select(face))
+    except NoFace:
+        return False
 
 
 def _still_of_plate(plate: Plate, number: int, kept: Kept) -> Still:
@@ -195,7 +209,7 @@ def _still_of_picture(source: Picture, number: int) -> Still:
     window = Box(0, 0, pixels.shape[1], pixels.shape[0])
     frame = Frame.new(number, channels, window)
     color = plate_color("exr", "float", {}, source.colorspace)
-    return Still(dataclasses.replace(frame, color=color), "picture", ("picture", source.key))
+    return Still(dataclasses.replace(frame, color=color), "picture", ("picture", source.key, number))
 
 
 def _tracks_of_picture(shot: Shot, still: Still) -> Tracks | None:

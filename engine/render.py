@@ -154,6 +154,7 @@ class Renderer:
             if self._holdout is not None:
                 held = self._holdout.read(frame.number, sight.box, frame.display_window)
                 np.multiply(placed.matte, 1.0 - held, out=placed.matte)
+            placed.matte[placed.matte < THINNEST] = 0.0
         if not placed.matte.any():
             return None
         with _timed(stages, "seam"):
@@ -199,7 +200,6 @@ class Renderer:
     def _place(self, patch: Patch, sight: _Sight) -> _Placed:
         to_crop, size = _from_box(sight.crop, sight.box), (sight.box.height, sight.box.width)
         matte = _resampled(patch.matte[..., None], to_crop, size)[..., 0] * np.float32(self._shot.composite.opacity)
-        matte[matte < THINNEST] = 0.0
         return _Placed(
             _resampled(patch.pixels, to_crop, size),
             matte,

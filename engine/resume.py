@@ -76,7 +76,7 @@ class Marks:
         if self._holdout is None:
             return {DIGEST: self.digest}
         try:
-            return {DIGEST: self.digest, HOLDOUT: _file_digest(Path(self._holdout.path(number)))}
+            return {DIGEST: self.digest, HOLDOUT: _file_digest(self._holdout.path(number))}
         except IdentityError:
             # It was not needed, where the frame has no face; where it was, the frame has failed.
             return {DIGEST: self.digest, HOLDOUT: "none"}

@@ -4,7 +4,7 @@ They are data, not pictures: no colour space applies to them.
 """
 
 import contextlib
-import os
+from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from engine.errors import FrameMissing, PlateUnsupported
 from engine.events import shown
 from engine.geometry import Box
+from engine.plates.naming import split_number
 from engine.plates.sequence import find_sequence
 from engine.plates.still import open_still, reason_of, unreadable
 
@@ -22,11 +23,11 @@ class Holdout:
     def __init__(self, pattern: str) -> None:
         """`pattern` as a plate's; one file that has no number in its name holds for every frame. Raises PlateError."""
         self._sequence = find_sequence(pattern)
-        files = self._sequence.files
-        self._alone = next(iter(files.values())) if len(files) == 1 and os.path.isfile(pattern) else None  # noqa: PTH113
+        numbered = split_number(Path(pattern).name) is not None
+        self._alone = Path(pattern) if Path(pattern).is_file() and not numbered else None
 
-    def path(self, frame: int) -> os.PathLike[str]:
-        """The file of a frame, or the name that a missing one would have."""
+    def path(self, frame: int) -> Path:
+        """The file of a frame, or the name that a missing one would have; of one frame of a sequence, its neighbour."""
         return self._alone or self._sequence.path(frame)
 
     def read(self, frame: int, box: Box, display: Box) -> NDArray[np.float32]:
@@ -35,7 +36,7 @@ class Holdout:
         It is the first channel of the file, 0 where that has no pixels. Raises FrameMissing, FrameUnreadable, or
         PlateUnsupported for a file of another size.
         """
-        path = self._alone or self._sequence.path(frame)
+        path = self.path(frame)
         if not path.exists():
             raise FrameMissing(f"The holdout has no frame {frame}: {shown(path)}.", "Render it, or leave it away.")
         source = open_still(path)

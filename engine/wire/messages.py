@@ -119,7 +119,7 @@ class Submit(Request, frozen=True, tag="submit"):
     """The picture in a lease is complete: the engine takes it, and later writes by the client have no effect on it.
 
     Without a copy, if the client has let go of its arrays; then the lease can only be read until it is released.
-    Answered by Done.
+    Answered by Done: what asks for the picture before that may find the one that was submitted earlier.
     """
 
     lease: str

@@ -74,6 +74,13 @@ def test_footage_that_is_none(client: Client, plate: dict, code: str) -> None:
     assert raised.value.failure.code == code and raised.value.failure.remedy
 
 
+def test_numbers_that_are_no_frames_of_one_plate(client: Client, work: Path) -> None:
+    (work / "plate/sh.1003.exr").rename(work / "plate/sh.20240115123000.exr")
+    with pytest.raises(EngineRefused, match="too far apart"):
+        client.ask(Look({"path": str(work / "plate")}), Footage)
+    assert client.ask(Look({"path": str(work / "plate"), "frames": "1001-1002"}), Footage).count == 2
+
+
 def test_who_is_in_a_shot(client: Client, work: Path) -> None:
     (face,) = client.ask(Faces(plain(shot_of(work))), FaceList).faces
     assert (face.number, face.first, face.last, face.frames) == (1, FRAMES[0], FRAMES[-1], 3)
@@ -109,6 +116,8 @@ def test_where_a_face_lies(client: Client, work: Path) -> None:
     assert client.ask(Status(), State).leased >= 0
     with pytest.raises(EngineRefused, match="not seen from 1 to 9"):
         client.ask(Geometry(plain(shot_of(work)), "1", 1, 9), Geometries)
+    with pytest.raises(EngineRefused, match="one person"):
+        client.ask(Geometry(plain(shot_of(work)), "all", 1001, 1003), Geometries)
     with pytest.raises(EngineRefused, match="no face number 2"):
         client.ask(Geometry(plain(shot_of(work)), "2", 1001, 1003), Geometries)
 

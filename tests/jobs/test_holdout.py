@@ -10,7 +10,7 @@ import OpenEXR
 import pytest
 
 from engine import core
-from engine.errors import PlateNotFound
+from engine.errors import FrameMissing, PlateNotFound
 from engine.events import FrameDone, FrameFailed, FrameSkipped
 from engine.geometry import Box
 from engine.plates.holdout import Holdout
@@ -79,6 +79,29 @@ def test_one_picture_holds_for_all_frames(work: Path) -> None:
     core.run(shot_of(work, "out", *LAYERS, f"matte.holdout={work}/left.png"), report)
     assert len(report.of(FrameDone)) == 3
     assert not read_layers(work / "out/sh.1003.exr")["matte.V"][:, : SIDE // 2].any()
+
+
+def test_a_frame_of_a_sequence_stands_for_all_of_it(work: Path) -> None:
+    write_all(work, write_png, ".png")
+    write_png(work / "held/sh.1002.png", 1.0 - LEFT)
+    everything = Box(0, 0, SIDE, SIDE)
+    held = Holdout(str(work / "held/sh.1001.png"))
+    with pytest.raises(FrameMissing):
+        held.read(1009, everything, everything)
+    np.testing.assert_array_equal(held.read(1001, everything, everything), LEFT)
+
+
+def test_what_is_as_good_as_white_keeps_the_plate_to_the_bit(work: Path) -> None:
+    held = np.full((SIDE, SIDE), 1.0, np.float32)
+    held[::2] = np.float32(0.99999994)
+    (work / "held").mkdir()
+    for number in FRAMES:
+        OpenEXR.File({"compression": OpenEXR.ZIP_COMPRESSION}, {"Y": held}).write(str(work / f"held/sh.{number}.exr"))
+    core.run(shot_of(work, "out", f"matte.holdout={work}/held/sh.%04d.exr"), Record())
+    for number in FRAMES:
+        ours, plate = (read_exr(folder / f"sh.{number}.exr")[0] for folder in (work / "out", work / "plate"))
+        for name in "RGB":
+            np.testing.assert_array_equal(ours[name], plate[name])
 
 
 def test_a_data_window_says_where_it_lies(tmp_path: Path) -> None:
