@@ -1,0 +1,55 @@
+"""From a clip to its result, as a person goes: connect, find faces, look at a frame, replace."""
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+from conftest import SIDE
+
+
+def test_the_engine_is_started_and_connected(addon: Any, engine: Any) -> None:
+    assert engine.state == "none"
+    assert bpy.ops.faceplate.connect() == {"FINISHED"}
+    assert engine.state == "connected" and engine.error is None
+
+
+def test_faces_are_found(addon: Any, clip: Any, engine: Any) -> None:
+    assert bpy.ops.faceplate.find_faces() == {"FINISHED"}
+    people = addon("people")
+    engine.wait(lambda: people.faces_of(clip))
+    (face,) = people.faces_of(clip)
+    assert (face.number, face.first, face.last, face.frames) == (1, 1001, 1003, 3)
+    # Without a window icons have no number; their pixels are kept, the bottom row first.
+    people.face_icon(face)
+    (icon,) = people._icons.values()
+    pixels = np.zeros(face.side * face.side, np.int32)
+    icon.image_pixels.foreach_get(pixels)
+    shown = pixels.reshape(face.side, face.side)[::-1]
+    np.testing.assert_array_equal(shown, np.frombuffer(face.thumbnail, np.int32).reshape(face.side, face.side))
+
+
+def test_the_person_is_known(addon: Any, clip: Any, engine: Any, work: Path) -> None:
+    people = addon("people")
+    engine.wait(lambda: people.identity_of(clip, str(work / "grace")))
+    known = people.identity_of(clip, str(work / "grace"))
+    assert (known.person, known.consent, known.pictures) == ("Grace", "valid", 1)
+    people.identity_icon(known.folder)
+    assert known.folder in people._icons
+
+
+def test_a_frame_is_shown(addon: Any, clip: Any) -> None:
+    assert bpy.ops.faceplate.preview() == {"FINISHED"}
+    image = bpy.data.images[addon("preview").image_name(clip)]
+    assert tuple(image.size) == (SIDE, SIDE) and image.is_float
+    pixels = np.zeros(SIDE * SIDE * 4, np.float32)
+    image.pixels.foreach_get(pixels)
+    assert pixels.max() > 0.2
+
+
+def test_the_face_is_replaced(addon: Any, clip: Any, work: Path) -> None:
+    assert bpy.ops.faceplate.replace() == {"FINISHED"}
+    assert sorted(path.name for path in (work / "plate/faceplate").glob("*.exr")) == [
+        "sh.1001.exr", "sh.1002.exr", "sh.1003.exr",
+    ]  # fmt: skip
+    assert clip.faceplate.result == str(work / "plate/faceplate/sh.1001.exr")
