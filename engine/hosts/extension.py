@@ -24,6 +24,8 @@ NAME = "faceplate_blender"
 SOURCE = Path(__file__).parents[2] / "host_addons" / "blender"
 SETTINGS = "settings.json"
 
+# Seconds.
+_PATIENCE = 300.0
 # What the clip says itself, and what there is only one of.
 _LEFT_OUT = ("plate.path", "swapper")
 # Sections whose values may differ from frame to frame.
@@ -40,6 +42,28 @@ class HostError(FaceplateError):
     code = "host"
 
 
+def run(command: Sequence[str], failure: str) -> str:
+    """What a command prints. Raises HostError, which begins with `failure`, where it cannot be run or fails."""
+    try:
+        done = subprocess.run(
+            command,
+            stdin=subprocess.DEVNULL,
+            capture_output=True,
+            text=True,
+            errors="replace",
+            timeout=_PATIENCE,
+            check=False,
+        )
+    except subprocess.TimeoutExpired as error:
+        raise HostError(f"{failure}: {shown(command[0])} did not end within {_PATIENCE:g} s.") from error
+    except OSError as error:
+        raise HostError(f"{failure}: {shown(command[0])} cannot be run, {error.strerror}.") from error
+    if done.returncode:
+        said = [line.strip() for line in (done.stdout + done.stderr).splitlines() if line.strip()]
+        raise HostError(f"{failure}: {shown(said[-1]) if said else f'status {done.returncode}'}.")
+    return done.stdout
+
+
 def build(builder: Sequence[str], output: Path, wheels: Path) -> Path:
     """Make the extension's zip in the folder `output`; its path.
 
@@ -49,7 +73,7 @@ def build(builder: Sequence[str], output: Path, wheels: Path) -> Path:
     with tempfile.TemporaryDirectory() as folder:
         assemble(Path(folder), wheels)
         output.mkdir(parents=True, exist_ok=True)
-        _run([*builder, "--source-dir", folder, "--output-dir", str(output)], "The extension cannot be built")
+        run([*builder, "--source-dir", folder, "--output-dir", str(output)], "The extension cannot be built")
     return output / f"{NAME}-{__version__}.zip"
 
 
@@ -151,16 +175,6 @@ def _download(wheel: str, folder: Path) -> None:
     command += ["--implementation", python[:2], "--python-version", python[2:], "--abi", abi]
     for platform in platforms.split("."):
         command += ["--platform", platform]
-    _run([*command, "--dest", str(folder), f"{name}=={version}"], f"{wheel} cannot be downloaded")
+    run([*command, "--dest", str(folder), f"{name}=={version}"], f"{wheel} cannot be downloaded")
     if not (folder / wheel).is_file():
         raise HostError(f"{wheel} is not what the package index has.", "Update Faceplate.")
-
-
-def _run(command: Sequence[str], failure: str) -> None:
-    try:
-        done = subprocess.run(command, capture_output=True, text=True, errors="replace", check=False)
-    except OSError as error:
-        raise HostError(f"{failure}: {error.strerror}.") from error
-    if done.returncode:
-        said = [line for line in (done.stdout + done.stderr).splitlines() if line.strip()]
-        raise HostError(f"{failure}: {shown(said[-1].strip()) if said else 'no reason was given'}.")

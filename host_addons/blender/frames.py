@@ -4,6 +4,7 @@
 `frame` is a frame of the scene, `number` that in the name of a file, as the engine counts.
 """
 
+import os
 import re
 from pathlib import Path
 
@@ -15,11 +16,16 @@ _NUMBER = re.compile(r"(?P<head>.*?)(?P<digits>\d+)(?P<tail>\D*)$")
 
 def plate_path(clip: bpy.types.MovieClip) -> str:
     """The clip's footage as the engine names it: a sequence with # for each digit of its number."""
-    path = _path(clip)
+    path = Path(whole_path(clip, clip.filepath))
     found = _NUMBER.match(path.stem)
     if clip.source != "SEQUENCE" or found is None:
         return str(path)
     return str(path.with_name(f"{found['head']}{'#' * len(found['digits'])}{found['tail']}{path.suffix}"))
+
+
+def whole_path(clip: bpy.types.MovieClip, path: str) -> str:
+    """A path without Blender's // for the folder of the file, and without dots; an empty one stays empty."""
+    return os.path.normpath(bpy.path.abspath(path, library=clip.library)) if path else ""
 
 
 def clip_number(clip: bpy.types.MovieClip, frame: int) -> int:
@@ -42,11 +48,7 @@ def image_frame(user: bpy.types.ImageUser | bpy.types.CompositorNodeImage, numbe
     return number + user.frame_start - 1 - user.frame_offset
 
 
-def _path(clip: bpy.types.MovieClip) -> Path:
-    return Path(bpy.path.abspath(clip.filepath, library=clip.library))
-
-
 def _first_number(clip: bpy.types.MovieClip) -> int:
     """The number in the name of the file that the clip was opened by; a movie's first frame is 1."""
-    found = _NUMBER.match(_path(clip).stem) if clip.source == "SEQUENCE" else None
+    found = _NUMBER.match(Path(clip.filepath).stem) if clip.source == "SEQUENCE" else None
     return int(found["digits"]) if found else 1

@@ -15,6 +15,9 @@ from . import jobs, people, preview, result
 from .connection import engine, redraw
 from .settings import clip_of
 
+# In place of a person's folder; an empty name would be a heading in the menu.
+_NOBODY = "nobody"
+
 
 class _Asks:
     """Begins something, and from a script waits until it has ended; an error of the engine is the operator's own."""
@@ -188,8 +191,8 @@ class FACEPLATE_OT_preview(_OnClip, bpy.types.Operator):
 
 
 def _people(operator: Any, context: bpy.types.Context | None) -> list[Any]:
-    people.choices[:] = [("", "Nobody", "Leave this face as it is", "X", 0)]
     clip = clip_of(context) if context else None
+    people.choices[:] = [(_NOBODY, "Nobody", "Leave this face as it is", "X", 0)]
     for number, one in enumerate(people.known_people(clip) if clip else (), 1):
         icon = people.identity_icon(one.folder)
         people.choices.append((one.folder, one.person or one.folder, one.message or one.consent, icon, number))
@@ -197,20 +200,27 @@ def _people(operator: Any, context: bpy.types.Context | None) -> list[Any]:
 
 
 class FACEPLATE_OT_assign(_OnClip, bpy.types.Operator):
-    """Choose who replaces a face"""
+    """Choose who replaces a face, by the folder with their pictures"""
 
     bl_idname = "faceplate.assign"
-    bl_label = "Replace By"
+    bl_label = "Choose a Person"
     bl_options = {"REGISTER", "UNDO"}
 
     face: StringProperty(name="Face", default="largest")
     identity: EnumProperty(name="Person", items=_people, options={"SKIP_SAVE"})
-    folder: StringProperty(name="Folder", subtype="DIR_PATH", description="A person's folder", options={"SKIP_SAVE"})
+    directory: StringProperty(name="Folder", subtype="DIR_PATH", options={"SKIP_SAVE"})
+    filter_folder: BoolProperty(default=True, options={"HIDDEN"})
 
     def begin(self, clip: Any, frame: int) -> Callable[[], bool]:
-        people.assign(clip, self.face, self.folder or self.identity)
+        people.assign(clip, self.face, self.directory or self.identity.replace(_NOBODY, ""))
         preview.follow()
         return lambda: True
+
+    def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[Any]:
+        if self.properties.is_property_set("identity"):
+            return self.execute(context)
+        context.window_manager.fileselect_add(self)
+        return {"RUNNING_MODAL"}
 
 
 register, unregister = bpy.utils.register_classes_factory(

@@ -32,6 +32,14 @@ class _InClipEditor:
     bl_category = "Faceplate"
 
 
+class _OnClip(_InClipEditor):
+    bl_options = {"DEFAULT_CLOSED"}
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return clip_of(context) is not None
+
+
 class FACEPLATE_PT_main(_InClipEditor, bpy.types.Panel):
     bl_idname = "FACEPLATE_PT_main"
     bl_label = "Faceplate"
@@ -55,13 +63,10 @@ class FACEPLATE_PT_main(_InClipEditor, bpy.types.Panel):
         _draw_work(layout, context)
 
 
-class FACEPLATE_PT_people(_InClipEditor, bpy.types.Panel):
+class FACEPLATE_PT_people(_OnClip, bpy.types.Panel):
     bl_label = "Faces"
     bl_parent_id = "FACEPLATE_PT_main"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return clip_of(context) is not None
+    bl_options = set()
 
     def draw(self, context: bpy.types.Context) -> None:
         layout: Any = self.layout
@@ -70,22 +75,16 @@ class FACEPLATE_PT_people(_InClipEditor, bpy.types.Panel):
             _draw_person(layout, clip, person)
         found = people.faces_of(clip)
         if not settings_of(clip).replace:
-            add = layout.operator("faceplate.assign", text="Choose a Person", icon="USER")
-            add.face, add.folder = "largest", "//"
+            layout.operator("faceplate.assign", icon="USER")
         for face in found:
             _draw_face(layout, clip, face)
         layout.operator("faceplate.find_faces", text="Find Faces Again" if found else "Find Faces", icon="VIEWZOOM")
 
 
-class FACEPLATE_PT_settings(_InClipEditor, bpy.types.Panel):
+class FACEPLATE_PT_settings(_OnClip, bpy.types.Panel):
     bl_label = "Settings"
     bl_idname = "FACEPLATE_PT_settings"
     bl_parent_id = "FACEPLATE_PT_main"
-    bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return clip_of(context) is not None
 
     def draw(self, context: bpy.types.Context) -> None:
         _draw_section(self.layout, settings_of(clip_of(context)), "")
@@ -97,8 +96,8 @@ def _section_panel(section: str) -> type:
     def draw(self: Any, context: bpy.types.Context) -> None:
         _draw_section(self.layout, getattr(settings_of(clip_of(context)), section), section)
 
-    members = {"bl_label": section.title(), "bl_parent_id": "FACEPLATE_PT_settings", "bl_options": {"DEFAULT_CLOSED"}}
-    return type(f"FACEPLATE_PT_{section}", (_InClipEditor, bpy.types.Panel), members | {"draw": draw})
+    members = {"bl_label": section.title(), "bl_parent_id": "FACEPLATE_PT_settings", "draw": draw}
+    return type(f"FACEPLATE_PT_{section}", (_OnClip, bpy.types.Panel), members)
 
 
 def _draw_error(layout: Any, error: Failure) -> None:
@@ -130,7 +129,10 @@ def _draw_footage(layout: Any, clip: bpy.types.MovieClip) -> None:
 
 def _draw_person(layout: Any, clip: bpy.types.MovieClip, person: Any) -> None:
     box = layout.box()
-    box.prop(person, "identity", text="")
+    row = box.row()
+    row.prop(person, "identity", text="")
+    button = row.operator("faceplate.assign", text="", icon="X")
+    button.face, button.identity = person.face, "nobody"
     box.prop(person, "face")
     known = people.identity_of(clip, person.identity)
     if known is not None:

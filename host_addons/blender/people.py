@@ -11,7 +11,8 @@ import numpy as np
 from engine.wire.messages import Face, FaceList, Faces, Identities, Identity, IdentityList
 
 from .connection import engine
-from .settings import plain_shot, settings_of, whole_path
+from .frames import whole_path
+from .settings import plain_shot, settings_of
 
 # Two names of the same face: the first of those that were found is the largest.
 _LARGEST = ("largest", "1")

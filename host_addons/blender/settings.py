@@ -14,12 +14,14 @@ import bpy
 from bpy.props import CollectionProperty, PointerProperty, StringProperty
 from bpy_extras import anim_utils
 
-from . import frames
+from .frames import plate_path, whole_path
 from .preferences import cache_folder
 
 # Folder of a result where none was chosen, beside the frames of the plate.
 _RESULT = "faceplate"
 _PEOPLE = "replace"
+# Of a path that may begin with // for the folder of the file, where Blender wants to know that.
+RELATIVE: set[Any] = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5) else set()
 _CURVE = "faceplate."
 
 # What Blender is told of each setting, by the setting's dotted name.
@@ -57,7 +59,7 @@ def plain_shot(clip: bpy.types.MovieClip, frame: float | None = None) -> dict[st
             table.setdefault(key, value)
         elif value:
             table[key.removesuffix("_automatic")] = entry["stands_for"]
-    path = plain["plate"]["path"] = frames.plate_path(clip)
+    path = plain["plate"]["path"] = plate_path(clip)
     plain["output"]["path"] = whole_path(clip, plain["output"]["path"]) or str(Path(path).parent / _RESULT)
     plain["tracks"] = whole_path(clip, plain["tracks"]) or _own_tracks(plain)
     return plain
@@ -66,11 +68,6 @@ def plain_shot(clip: bpy.types.MovieClip, frame: float | None = None) -> dict[st
 def animated_values(clip: bpy.types.MovieClip, frame: float) -> list[float]:
     """What the clip's animated settings are at a frame of the scene; empty where none has keys."""
     return [curve.evaluate(frame) for curve in _curves(clip).values()]
-
-
-def whole_path(clip: bpy.types.MovieClip, path: str) -> str:
-    """A path without Blender's // for the folder of the file; an empty one stays empty."""
-    return str(Path(bpy.path.abspath(path, library=clip.library))) if path else ""
 
 
 def _plain(entry: dict[str, Any], value: Any) -> Any:
@@ -110,6 +107,8 @@ def changed(group: Any, context: bpy.types.Context) -> None:
 
 def _property(entry: dict[str, Any]) -> Any:
     options = dict(entry["with"], update=changed, options=set(entry["with"]["options"]))
+    if options.get("subtype") in ("DIR_PATH", "FILE_PATH"):
+        options["options"] |= RELATIVE
     if "items" in options:
         options["items"] = [tuple(item) for item in options["items"]]
         options["default"] = set() if options["default"] == [] else options["default"]
@@ -130,7 +129,9 @@ def _make_groups() -> list[type]:
     groups = {section: _group(section, properties) for section, properties in sections.items()}
     for section, group in groups.items():
         shot[section] = CollectionProperty(type=group) if section == _PEOPLE else PointerProperty(type=group)
-    shot["result"] = StringProperty(name="Result", subtype="FILE_PATH", description="A frame of the last result")
+    shot["result"] = StringProperty(
+        name="Result", subtype="FILE_PATH", description="A frame of the last result", options=RELATIVE
+    )
     return [*groups.values(), _group("shot", shot)]
 
 

@@ -5,17 +5,17 @@ from typing import Any
 
 import bpy
 import numpy as np
-from conftest import SIDE
+from conftest import SIDE, ops
 
 
 def test_the_engine_is_started_and_connected(addon: Any, engine: Any) -> None:
     assert engine.state == "none"
-    assert bpy.ops.faceplate.connect() == {"FINISHED"}
+    assert ops.faceplate.connect() == {"FINISHED"}
     assert engine.state == "connected" and engine.error is None
 
 
 def test_faces_are_found(addon: Any, clip: Any, engine: Any) -> None:
-    assert bpy.ops.faceplate.find_faces() == {"FINISHED"}
+    assert ops.faceplate.find_faces() == {"FINISHED"}
     people = addon("people")
     engine.wait(lambda: people.faces_of(clip))
     (face,) = people.faces_of(clip)
@@ -39,7 +39,7 @@ def test_the_person_is_known(addon: Any, clip: Any, engine: Any, work: Path) -> 
 
 
 def test_a_frame_is_shown(addon: Any, clip: Any) -> None:
-    assert bpy.ops.faceplate.preview() == {"FINISHED"}
+    assert ops.faceplate.preview() == {"FINISHED"}
     image = bpy.data.images[addon("preview").image_name(clip)]
     assert tuple(image.size) == (SIDE, SIDE) and image.is_float
     pixels = np.zeros(SIDE * SIDE * 4, np.float32)
@@ -48,7 +48,7 @@ def test_a_frame_is_shown(addon: Any, clip: Any) -> None:
 
 
 def test_the_face_is_replaced(addon: Any, clip: Any, work: Path) -> None:
-    assert bpy.ops.faceplate.replace() == {"FINISHED"}
+    assert ops.faceplate.replace() == {"FINISHED"}
     assert sorted(path.name for path in (work / "plate/faceplate").glob("*.exr")) == [
         "sh.1001.exr", "sh.1002.exr", "sh.1003.exr",
     ]  # fmt: skip
