@@ -57,8 +57,8 @@ class Job:
         self._followers: list[Follower] = []
         self._ended: Ended | None = None
         self._times: deque[float] = deque(maxlen=_RECENT)
-        kind = "solve" if isinstance(request, Solve) else "swap"
-        self._state = JobState(number, kind, short(shown(shot.plate.path)), short(shown(shot.output.path)), "waiting")
+        kind, output = ("solve", request.tracks) if isinstance(request, Solve) else ("swap", shot.output.path)
+        self._state = JobState(number, kind, short(shown(shot.plate.path)), short(shown(output)), "waiting")
 
     @property
     def state(self) -> JobState:

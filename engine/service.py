@@ -6,7 +6,6 @@ import os
 import threading
 import time
 from collections.abc import Callable, Collection
-from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -15,12 +14,12 @@ import psutil
 from engine import __version__, recipe
 from engine.errors import Cancelled, ConsentError, FaceplateError, IdentityError, OutputRefused
 from engine.events import Event, Progress, shown
-from engine.failure import INTERNAL, failure_of
 from engine.folders import is_folder
 from engine.footage import faces, footage, geometry, topology
 from engine.jobs import JobQueue
 from engine.kept import Kept
 from engine.leases import Leases
+from engine.lookers import Lookers
 from engine.models.catalogue import FOLDER, MODELS
 from engine.models.session import providers
 from engine.preview_queue import PreviewQueue
@@ -54,7 +53,6 @@ from engine.wire.messages import (
     Models,
     Preview,
     Release,
-    Reply,
     Shutdown,
     Solve,
     State,
@@ -87,7 +85,7 @@ class Service:
         self._jobs = JobQueue(self._turns, self._kept)
         self._previews = PreviewQueue(self._turns, self._leases, self._kept)
         # What looks at folders and takes pictures, so that it holds up nobody's messages.
-        self._lookers = ThreadPoolExecutor(2, "look")
+        self._lookers = Lookers()
         self._warm = 0.0
         self._warmer = threading.Thread(target=self._make_warm, name="warm", daemon=True)
 
@@ -99,7 +97,7 @@ class Service:
         """Cancel every job, and wait until the frames in work are whole."""
         self._previews.close()
         self._jobs.close()
-        self._lookers.shutdown()
+        self._lookers.close()
         self._leases.close()
 
     def vanished(self, client: bytes) -> None:
@@ -124,7 +122,7 @@ class Service:
                 picture = request.height, request.width, request.channels, request.pixel, request.colorspace
                 answer(Leased(*self._leases.grant(client, *picture)))
             case Submit(lease=lease):
-                self._lookers.submit(_answer_with, answer, lambda: self._submitted(client, lease))
+                self._lookers.look(answer, lambda: self._submitted(client, lease))
             case Release(lease=lease):
                 self._leases.release(client, lease)
                 answer(Done())
@@ -135,13 +133,13 @@ class Service:
             case Models():
                 answer(ModelList(_models()))
             case Identities(folder=folder):
-                self._lookers.submit(_answer_with, answer, lambda: IdentityList(_identities(folder)))
+                self._lookers.look(answer, lambda: IdentityList(_identities(folder)))
             case Look(plate=plate):
-                self._lookers.submit(_answer_with, answer, lambda: footage(plate))
+                self._lookers.look(answer, lambda: footage(plate))
             case Faces(shot=shot):
-                self._lookers.submit(_answer_with, answer, lambda: FaceList(faces(recipe.parse(shot), self._kept)))
+                self._lookers.look(answer, lambda: FaceList(faces(recipe.parse(shot), self._kept)))
             case Geometry():
-                self._lookers.submit(_answer_with, answer, lambda: self._geometries(client, request))
+                self._lookers.look(answer, lambda: self._geometries(client, request))
             case Topology():
                 answer(topology())
             case Shutdown():
@@ -202,18 +200,6 @@ def _welcome(version: int) -> Welcome | Failure:
             "protocol", f"This engine speaks protocol {VERSION}, the client {version}.", "Update the older of the two."
         )
     return Welcome(VERSION, __version__, os.getpid(), color_config=shown(os.environ.get("OCIO", "")))
-
-
-def _answer_with(answer: Answer, make: Callable[[], Reply]) -> None:
-    try:
-        reply = make()
-    except FaceplateError as error:
-        reply = failure_of(error)
-    except Exception:  # noqa: BLE001
-        # Nobody waits for an answer in vain; what it was is in the log.
-        _log.exception("what a client asked")
-        reply = INTERNAL
-    answer(reply)
 
 
 def _models() -> tuple[Model, ...]:

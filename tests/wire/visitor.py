@@ -30,12 +30,15 @@ from engine.wire.messages import (
     Lease,
     Leased,
     Pixel,
+    Preview,
+    Previewed,
     Release,
     Reply,
     Request,
     State,
     Status,
     Submit,
+    Superseded,
     Swap,
     Welcome,
 )
@@ -47,7 +50,7 @@ PAUSE = 0.1
 # Pictures that a client leases and never releases.
 FORGOTTEN = 6
 # Failures that are an answer like any other here.
-USUAL = ("no-room", "too-many-jobs", "no-such-job")
+USUAL = ("no-room", "too-many-jobs", "too-many-previews", "no-such-job")
 PIXELS: tuple[Pixel, ...] = ("float32", "float16", "uint8")
 
 Answer = TypeVar("Answer", bound=Reply)
@@ -140,6 +143,28 @@ class Visitor:
             del back
         self.ask(Release(leased.lease), Done)
 
+    @way(12)
+    def previews(self) -> None:
+        """A frame as the recipe makes it, which shows something."""
+        told = self.ask(self.preview(), Previewed, Failure)
+        if isinstance(told, Previewed):
+            picture = attach(told, told, writing=False)
+            if told.faces != 1 or not np.isfinite(picture).all() or not picture.any():
+                raise Lost(f"a preview is not what it should be: {told}")
+            del picture
+            self.ask(Release(told.lease), Done)
+
+    @way(6)
+    def scrubs(self) -> None:
+        """Many previews in a row: each is made or gives way, and the last one is made."""
+        numbers = [self.send(self.preview("viewer")) for _ in range(self.chance.randrange(2, 12))]
+        replies = [self.end_of(number, PATIENCE) for number in numbers]
+        for reply in replies:
+            if isinstance(reply, Previewed):
+                self.ask(Release(reply.lease), Done)
+        if isinstance(replies[-1], Superseded):
+            raise Lost("the newest of many previews was left out")
+
     @way(4)
     def forgets(self) -> None:
         """A lease that is never released."""
@@ -194,6 +219,10 @@ class Visitor:
         asked = Lease(height, width, self.chance.choice((1, 3, 4)), self.chance.choice(PIXELS), "ACEScg")
         reply = self.ask(asked, Leased, Failure)
         return asked, reply if isinstance(reply, Leased) else None
+
+    def preview(self, scrub: str = "") -> Preview:
+        change = {"composite": {"opacity": self.chance.choice((0.5, 1.0))}}
+        return Preview(self.plan.shot | change, self.chance.choice((1001, 1002, 1003)), scrub=scrub)
 
     def start(self, detach: bool = False) -> int:
         """Ask for a job with a place of its own; the number of the request."""
