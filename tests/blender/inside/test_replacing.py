@@ -53,3 +53,42 @@ def test_the_face_is_replaced(addon: Any, clip: Any, work: Path) -> None:
         "sh.1001.exr", "sh.1002.exr", "sh.1003.exr",
     ]  # fmt: skip
     assert clip.faceplate.result == str(work / "plate/faceplate/sh.1001.exr")
+
+
+def test_what_was_previewed_is_what_was_written(addon: Any, clip: Any, work: Path) -> None:
+    """Row by row: Blender begins at the bottom, and so does what it was lent."""
+    assert ops.faceplate.preview() == {"FINISHED"}
+    shown = np.zeros(SIDE * SIDE * 4, np.float32)
+    bpy.data.images[addon("preview").image_name(clip)].pixels.foreach_get(shown)
+    np.testing.assert_array_equal(shown, pixels(str(work / "plate/faceplate/sh.1001.exr")))
+
+
+def pixels(path: str) -> np.ndarray:
+    image = bpy.data.images.load(path, check_existing=False)
+    found = np.zeros(SIDE * SIDE * 4, np.float32)
+    image.pixels.foreach_get(found)
+    bpy.data.images.remove(image)
+    return found
+
+
+def test_settings_with_keys_are_each_frame_s_own(addon: Any, clip: Any, work: Path) -> None:
+    """Opacity goes from 0 to 1: the first frame is the plate, the last is what it is without keys."""
+    whole = pixels(str(work / "plate/faceplate/sh.1003.exr"))
+    clip.faceplate.output.path = str(work / "keyed")
+    for frame, value in ((1, 0.0), (2, 0.0), (3, 1.0)):
+        clip.faceplate.composite.opacity = value
+        clip.keyframe_insert("faceplate.composite.opacity", frame=frame)
+    assert ops.faceplate.replace() == {"FINISHED"}
+    (job,) = addon("jobs").latest
+    assert (job.done, job.total, sorted(job.paths)) == (3, 3, [1001, 1002, 1003])
+    for number in (1001, 1002):
+        np.testing.assert_array_equal(pixels(job.paths[number]), pixels(str(work / f"plate/sh.{number}.exr")))
+    np.testing.assert_array_equal(pixels(job.paths[1003]), whole)
+
+
+def test_some_frames_only(clip: Any, work: Path) -> None:
+    clip.faceplate.output.path = str(work / "some")
+    clip.faceplate.output.layers = {"matte"}
+    assert ops.faceplate.replace(frames="1002") == {"FINISHED"}
+    assert sorted(path.name for path in (work / "some").glob("*.exr")) == ["sh.1002.exr", "sh.layers.1002.exr"]
+    assert clip.faceplate.result == str(work / "some/sh.1002.exr")
