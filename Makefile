@@ -2,6 +2,8 @@
 # make test   all tests; those that need a GPU, Blender or the corpus say so and are skipped without
 # make lint   style, types, import directions
 # make check  the same, and the fast tests
+# make addons the extension for Blender, as a zip in dist/
+# make bpy    Blender as a Python module, which its tests run in; needs Python 3.11
 # make clean  removes what make has made, faceplate-demo/ included
 #
 # Each of them makes .venv first, from the package index, and only when the requirements have changed.
@@ -18,12 +20,16 @@ ifeq ($(STALE),yes)
 .PHONY: $(STAMP)
 endif
 
-.PHONY: demo test lint check clean
+# The Blenders that tests run in; the first one builds the extension.
+BLENDERS := 5.0 4.5
+BUILDER := .bpy/5.0/bin/python .bpy/5.0/lib/python3.11/site-packages/bpy/5.0/scripts/addons_core/bl_pkg/cli/blender_ext.py
+
+.PHONY: demo test lint check clean addons bpy
 
 demo: $(STAMP)
 	.venv/bin/faceplate demo
 
-test: $(STAMP)
+test: $(STAMP) bpy
 	.venv/bin/python -m pytest
 
 lint: $(STAMP)
@@ -35,8 +41,13 @@ lint: $(STAMP)
 check: lint
 	.venv/bin/python -m pytest -m "not slow and not corpus and not gpu and not blender"
 
+addons: $(STAMP) .bpy/5.0/.installed
+	.venv/bin/python -m engine.hosts dist build/wheels $(BUILDER) build
+
+bpy: $(BLENDERS:%=.bpy/%/.installed)
+
 clean:
-	rm -rf .venv build dist faceplate-demo *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
+	rm -rf .venv .bpy build dist faceplate-demo *.egg-info .pytest_cache .ruff_cache .import_linter_cache .hypothesis
 	find engine kernels tests benchmarks host_addons -name __pycache__ -type d -prune -exec rm -rf {} +
 
 $(STAMP): pyproject.toml constraints.txt
@@ -54,3 +65,15 @@ $(STAMP): pyproject.toml constraints.txt
 	.venv/bin/python -m pip install --quiet --disable-pip-version-check \
 	    -c constraints.txt -e '.[$(COMPUTE),demo,test,check,models]'; \
 	echo "$(COMPUTE) $$(pwd)" > $(STAMP)
+
+# Where there is no Python 3.11, or no Blender for this system, there is no stamp, and the tests say why they skip.
+.bpy/%/.installed: tests/blender/requirements-%.txt
+	@for python in python3.11 .venv/bin/python; do \
+	    "$$python" -c 'import sys; sys.exit(sys.version_info[:2] != (3, 11))' 2>/dev/null && break; python=; \
+	done; \
+	if [ -z "$$python" ]; then echo "No Python 3.11, which Blender $* needs: its tests are skipped."; exit 0; fi; \
+	echo "Installing Blender $* into .bpy/$*, about a minute …"; \
+	rm -f $@; \
+	"$$python" -m venv --clear .bpy/$* && \
+	.bpy/$*/bin/python -m pip install --quiet --disable-pip-version-check -r $< && \
+	touch $@ || echo "Blender $* cannot be installed: its tests are skipped."

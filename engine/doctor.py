@@ -3,7 +3,6 @@
 Every library is loaded inside the check that needs it, so that one that is broken is a finding and ends nothing.
 """
 
-import contextlib
 import os
 import platform
 import re
@@ -19,6 +18,7 @@ import msgspec
 
 from engine import __version__
 from engine.events import shown
+from engine.programs import HOSTS, find_host
 from engine.wire.errors import CodedError
 
 Verdict = Literal["good", "note", "fault"]
@@ -31,28 +31,6 @@ _GIB = 1 << 30
 _LEAST_SHARED, _LEAST_FREE = 0.5, 10.0
 _AGAIN = "Install Faceplate again."
 _REQUIREMENT = re.compile(r"([A-Za-z0-9._-]+)(?:\[[^]]*])?(?:>=([0-9.]+))?$")
-# The program's name, and where systems usually have it: folders, and what to look for in them.
-_HOSTS: dict[str, tuple[str, tuple[tuple[str, str], ...]]] = {
-    "Blender": (
-        "blender",
-        (
-            ("/opt", "[Bb]lender*/blender"),
-            ("~", "[Bb]lender*/blender"),
-            ("/snap/bin", "blender"),
-            ("/var/lib/flatpak/app", "org.blender.Blender"),
-            ("/Applications", "Blender*.app"),
-            ("C:/Program Files/Blender Foundation", "Blender*/blender.exe"),
-        ),
-    ),
-    "DaVinci Resolve": (
-        "resolve",
-        (
-            ("/opt", "resolve/bin/resolve"),
-            ("/Applications", "DaVinci Resolve*/DaVinci Resolve*.app"),
-            ("C:/Program Files/Blackmagic Design", "DaVinci Resolve/Resolve.exe"),
-        ),
-    ),
-}
 
 
 class Finding(msgspec.Struct, frozen=True):
@@ -173,14 +151,10 @@ def _kernels() -> Iterator[Finding]:
 
 
 def _hosts() -> Iterator[Finding]:
-    for name, (program, places) in _HOSTS.items():
-        found = {place for place in [shutil.which(program)] if place}
-        for folder, wildcard in places:
-            # There is no home where the user has no name, as in some containers.
-            with contextlib.suppress(OSError, RuntimeError):
-                found |= {str(path) for path in Path(folder).expanduser().glob(wildcard)}
+    for name in HOSTS:
+        found = find_host(name)
         # Nothing that is needed is missing: the command line works without a host.
-        message = f"found at {shown(', '.join(sorted(found)))}." if found else "not found."
+        message = f"found at {shown(', '.join(found))}." if found else "not found."
         yield Finding(name, "good" if found else "note", message)
 
 

@@ -44,7 +44,7 @@ def footage(plain: dict[str, object]) -> Footage:
     """What a plate is, by the [plate] section of a recipe. Raises RecipeError, PlateError and ColorError."""
     section = recipe.parse({"plate": plain}).plate
     plate = Plate.open(section.path, section.frames, section.colorspace)
-    info, window = plate.info, plate.display_window
+    info, window, data = plate.info, plate.display_window, plate.info.data_window
     return Footage(
         path=shown(section.path),
         name=shown(plate.name),
@@ -60,6 +60,7 @@ def footage(plain: dict[str, object]) -> Footage:
         colorspace=shown(info.color),
         known_by=info.color_known_by,
         encoded=not plate.color.is_linear,
+        data=(data.x0, data.y0, data.x1, data.y1),
     )
 
 

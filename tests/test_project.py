@@ -86,7 +86,7 @@ def test_the_wheel_carries_every_file_of_the_packages():
     globs = project()["tool"]["setuptools"]["package-data"]
     for path in tracked():
         relative = path.relative_to(ROOT)
-        if relative.parts[0] in {"engine", "kernels"} and path.suffix != ".py":
+        if relative.parts[0] in {"engine", "kernels", "host_addons"} and path.suffix != ".py":
             package = ".".join(relative.parent.parts)
             assert any(fnmatch(path.name, glob) for glob in globs.get(package, [])), f"{relative} is in no wheel"
 

@@ -12,6 +12,7 @@ from engine import __version__
 from engine.cli import engine as engine_commands
 from engine.cli.demo import demo
 from engine.cli.doctor import doctor
+from engine.cli.hosts import install
 from engine.cli.identity import init
 from engine.cli.info import info
 from engine.cli.jobs import jobs
@@ -30,10 +31,13 @@ app = typer.Typer(
 )
 identity = typer.Typer(help="The people whose faces are used.", no_args_is_help=True, rich_markup_mode=None)
 engine = typer.Typer(help="The engine behind the commands.", no_args_is_help=True, rich_markup_mode=None)
+hosts = typer.Typer(help="The programs that Faceplate works in.", no_args_is_help=True, rich_markup_mode=None)
 for command in (swap, solve, render, verify, info, jobs, demo, doctor, settings):
     app.command()(command)
 identity.command()(init)
 app.add_typer(identity, name="identity")
+hosts.command()(install)
+app.add_typer(hosts, name="hosts")
 for command in (
     engine_commands.start,
     engine_commands.stop,

@@ -256,7 +256,8 @@ class Footage(Reply, frozen=True, tag="footage"):
     """Footage as the engine sees it: `frames` and `missing` are ranges such as 1001-1024, `rate` frames a second or 0.
 
     `known_by` is how the colour space is known: option, attribute, chromaticities or default. `encoded`: it is not
-    linear light.
+    linear light. `data` is the first frame's data window, left, top, right and bottom, in pixels from the top left of
+    the display window, which is (width, height).
     """
 
     path: str
@@ -273,6 +274,7 @@ class Footage(Reply, frozen=True, tag="footage"):
     colorspace: str
     known_by: str
     encoded: bool
+    data: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 class Face(msgspec.Struct, frozen=True):

@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from engine.faces.tracks import Tracks
 from engine.footage import before_camera
+from engine.geometry import Box
 from engine.models.catalogue import canonical_mesh
+from engine.plates.frame import Frame
+from engine.plates.write import write_frame
 from engine.shot import Shot
 from engine.wire.client import Client
 from engine.wire.errors import EngineRefused
@@ -56,6 +59,15 @@ def test_footage_as_the_engine_sees_it(client: Client, work: Path) -> None:
     assert (told.colorspace, told.known_by, told.encoded, told.rate) == ("Linear Rec.709 (sRGB)", "default", False, 0.0)
     chosen = client.ask(Look({"path": str(work / "plate"), "colorspace": "ACEScct", "frames": "1003"}), Footage)
     assert (chosen.first, chosen.known_by, chosen.encoded) == (1003, "option", True)
+
+
+def test_footage_with_overscan(client: Client, tmp_path: Path) -> None:
+    """Where the file's own pixels lie is told in the plate's: some programs take them for the whole picture."""
+    data = Box(-3, 1, 12, 9)
+    channels = {name: np.zeros((data.height, data.width), np.float16) for name in "RGB"}
+    write_frame(Frame.new(1, channels, Box(0, 0, 10, 6), data), tmp_path / "sh.0001.exr", "zip")
+    told = client.ask(Look({"path": str(tmp_path)}), Footage)
+    assert (told.width, told.height, told.data) == (10, 6, (-3, 1, 12, 9))
 
 
 @pytest.mark.parametrize(

@@ -1,0 +1,1 @@
+"""Brings Faceplate into the programs that it works in."""

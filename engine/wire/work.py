@@ -1,0 +1,101 @@
+"""For user interfaces: a job of the engine, begun through a contact, as a progress bar shows it."""
+
+from collections.abc import Callable, Iterable
+from typing import Any, Literal
+
+from engine.wire.contact import Contact
+from engine.wire.messages import Accepted, Cancel, Ended, Failure, Reply, Reported, Solve, Swap
+
+_CANCELLED = "cancelled"
+
+
+class Work:
+    """A solve or a swap; also several one after the other, as where settings change from frame to frame.
+
+    `outcome` is empty while it goes on. `paths` are the files of the frames that are written, `failed` says why others
+    are not; `failure` is why the whole is not done.
+    """
+
+    def __init__(
+        self, contact: Contact, requests: Iterable[Solve | Swap], ended: Callable[["Work"], None], total: int = 0
+    ) -> None:
+        """`total` is the number of frames of several requests together; one knows its own."""
+        self.stage = "waiting"
+        self.outcome: Literal["", "done", "cancelled", "failed"] = ""
+        self.failure: Failure | None = None
+        self.done, self.total, self.seconds_left = 0, total, -1.0
+        self.notices: list[str] = []
+        self.paths: dict[int, str] = {}
+        self.failed: dict[int, str] = {}
+        self._contact, self._requests, self._ended = contact, iter(requests), ended
+        self._is_one = not total
+        self._job = 0
+        self._stopping = False
+
+    @property
+    def fraction(self) -> float:
+        return self.done / self.total if self.total else 0.0
+
+    def start(self) -> None:
+        """Have it done; `ended` is called once it is over, however it ends."""
+        self._contact.error = None
+        self._next()
+
+    def cancel(self) -> None:
+        """Stop within one frame; finished frames stay."""
+        self._stopping = True
+        if self._job:
+            self._contact.ask(Cancel(self._job))
+
+    def _next(self) -> None:
+        request = None if self._stopping else next(self._requests, None)
+        if request is None:
+            self._end("cancelled" if self._stopping else "done")
+        else:
+            self._contact.ask(request, self._take)
+
+    def _take(self, reply: Reply) -> None:
+        match reply:
+            case Accepted(job=job):
+                self._job = job
+                if self._stopping:
+                    self.cancel()
+            case Reported(event=event, seconds_left=left):
+                self.seconds_left = left
+                self._note(event)
+            case Ended(failure=None):
+                self._job = 0
+                self._next()
+            case Ended(failure=Failure() as failure) | (Failure() as failure):
+                self._fail(failure)
+
+    def _fail(self, failure: Failure) -> None:
+        if failure.code == _CANCELLED:
+            self._end("cancelled")
+        else:
+            self.failure = self._contact.error = failure
+            self._end("failed")
+
+    def _end(self, outcome: Literal["done", "cancelled", "failed"]) -> None:
+        self.outcome, self._job = outcome, 0
+        self._ended(self)
+
+    def _note(self, event: dict[str, Any]) -> None:
+        match event:
+            case {"type": "started", "frames": total} if self._is_one:
+                self.total = total
+            case {"type": "progress", "stage": stage, "done": done, "total": total}:
+                self.stage = stage
+                if self._is_one:
+                    self.done, self.total = done, total
+            case {"type": "notice", "message": message}:
+                self.notices.append(message)
+            case {"type": "frame-done" | "frame-skipped", "frame": frame, "path": path}:
+                self.paths[frame] = path
+                self._count()
+            case {"type": "frame-failed", "frame": frame, "message": message}:
+                self.failed[frame] = message
+                self._count()
+
+    def _count(self) -> None:
+        self.stage, self.done = "render", len(self.paths) + len(self.failed)

@@ -1,0 +1,36 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The contact with the engine that all of the extension shares, and the one timer that polls it."""
+
+import bpy
+
+from engine.wire.contact import Contact
+
+from .preferences import preferences
+
+engine = Contact("Blender", lambda: preferences().command, lambda: preferences().start)
+
+
+def redraw() -> None:
+    """Have the editors that show something of the engine drawn again."""
+    for window in bpy.context.window_manager.windows:
+        for area in window.screen.areas:
+            if area.type in {"CLIP_EDITOR", "IMAGE_EDITOR"}:
+                area.tag_redraw()
+
+
+def _tick() -> float:
+    if engine.poll():
+        redraw()
+    return 0.02 if engine.busy else 0.1
+
+
+def register() -> None:
+    # Without a window nothing calls timers, and one that is left hangs the end of Blender 4.5.
+    if not bpy.app.background:
+        bpy.app.timers.register(_tick, persistent=True)
+
+
+def unregister() -> None:
+    if bpy.app.timers.is_registered(_tick):
+        bpy.app.timers.unregister(_tick)
+    engine.close()

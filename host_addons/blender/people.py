@@ -1,0 +1,97 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The people that are put in, the faces that were found, and their pictures as icons."""
+
+from pathlib import Path
+from typing import Any
+
+import bpy
+import bpy.utils.previews
+import numpy as np
+
+from engine.wire.messages import Face, FaceList, Faces, Identities, Identity, IdentityList
+
+from .connection import engine
+from .frames import whole_path
+from .settings import plain_shot, settings_of, solved_part
+
+# Two names of the same face: the first of those that were found is the largest.
+_LARGEST = ("largest", "1")
+
+# What a menu offers: Blender keeps no copy of the texts.
+choices: list[Any] = []
+
+# Those that Blender reads.
+_PICTURES: frozenset[str] = vars(bpy.path)["extensions_image"]
+_icons: Any = None
+
+
+def identity_of(clip: bpy.types.MovieClip, folder: str) -> Identity | None:
+    """What the engine says of a person's folder; None until it has."""
+    path = whole_path(clip, folder)
+    return next((one for one in beside(clip, folder) if one.folder == path), None)
+
+
+def beside(clip: bpy.types.MovieClip, folder: str) -> tuple[Identity, ...]:
+    """The people in the folder that a person's folder is in."""
+    reply = engine.known(Identities(str(Path(whole_path(clip, folder)).parent))) if folder else None
+    return reply.identities if isinstance(reply, IdentityList) else ()
+
+
+def known_people(clip: bpy.types.MovieClip) -> list[Identity]:
+    """Everybody who can be put into a clip: those in it, and those whose folders are beside theirs."""
+    people = {one.folder: one for person in settings_of(clip).replace for one in beside(clip, person.identity)}
+    return list(people.values())
+
+
+def faces_of(clip: bpy.types.MovieClip) -> tuple[Face, ...]:
+    """The faces that were found in a clip."""
+    reply = engine.known(Faces(solved_part(plain_shot(clip))))
+    return reply.faces if isinstance(reply, FaceList) else ()
+
+
+def person_for(clip: bpy.types.MovieClip, face: str) -> Any:
+    """Who replaces a face, as an entry of the clip's recipe; None where nobody does."""
+    names = _LARGEST if face in _LARGEST else (face,)
+    return next((person for person in settings_of(clip).replace if person.face in names), None)
+
+
+def assign(clip: bpy.types.MovieClip, face: str, identity: str) -> None:
+    """Have a face replaced by the person in a folder; by nobody where that is empty."""
+    people, person = settings_of(clip).replace, person_for(clip, face)
+    if not identity:
+        if person is not None:
+            people.remove(list(people).index(person))
+        return
+    if person is None:
+        person = people.add()
+    person.face, person.identity = face, identity
+
+
+def identity_icon(folder: str) -> int:
+    """The icon of a person, by the whole path of their folder: their first picture."""
+    if folder not in _icons and Path(folder).is_dir():
+        pictures = (one for one in Path(folder).iterdir() if one.suffix.lower() in _PICTURES)
+        if first := min(pictures, default=None):
+            _icons.load(folder, str(first), "IMAGE")
+    return _icons[folder].icon_id if folder in _icons else 0
+
+
+def face_icon(face: Face) -> int:
+    """The icon of a face: its picture in the shot."""
+    name = f"face {hash(face.thumbnail)}"
+    if name not in _icons:
+        preview = _icons.new(name)
+        preview.image_size = face.side, face.side
+        # One whole number for each pixel, the bottom row first.
+        pixels = np.frombuffer(face.thumbnail, np.int32).reshape(face.side, face.side)[::-1]
+        preview.image_pixels.foreach_set(np.ascontiguousarray(pixels).reshape(-1))
+    return _icons[name].icon_id
+
+
+def register() -> None:
+    global _icons
+    _icons = bpy.utils.previews.new()
+
+
+def unregister() -> None:
+    bpy.utils.previews.remove(_icons)
