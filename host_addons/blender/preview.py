@@ -40,7 +40,7 @@ def show(clip: bpy.types.MovieClip, frame: int, shows: Shows = "result", scrub: 
                 engine.error = reply
         answers.append(reply)
 
-    engine.ask(Preview(plain, number, shows, scrub=scrub, rows="up"), answered)
+    engine.ask(Preview(plain, number, shows, scrub=scrub, rows="up", colorspace=_LINEAR), answered)
     return lambda: bool(answers)
 
 
@@ -51,8 +51,6 @@ def image_name(clip: bpy.types.MovieClip) -> str:
 
 def note_of(told: Previewed) -> str:
     """What a person should know of a preview; empty where nothing."""
-    if told.channels > 1 and told.colorspace != _LINEAR:
-        return f"Shown as {_BLENDERS}; its primaries are those of {told.colorspace}"
     return "" if told.solved == "shot" else "From this frame alone: find faces for the whole shot"
 
 
