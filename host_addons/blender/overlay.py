@@ -42,7 +42,8 @@ class _Over:
     def mesh(self, shot: dict[str, Any], face: int, number: int) -> Any:
         """The points of a face in a frame, (478, 3) in plate pixels; None until they have come, and where none are."""
         block = number // _BLOCK
-        if (face, block) not in self._meshes:
+        # To ask without an engine would start one.
+        if (face, block) not in self._meshes and engine.state == "connected":
             kept = self._meshes[face, block] = {}
 
             def take(told: messages.Reply) -> None:
@@ -50,7 +51,7 @@ class _Over:
                     kept.update(zip(told.frames, points, strict=True))
 
             engine.ask(messages.Geometry(shot, str(face), block * _BLOCK, (block + 1) * _BLOCK - 1), take)
-        return self._meshes[face, block].get(number)
+        return self._meshes.get((face, block), {}).get(number)
 
     def texture(self, shot: dict[str, Any], number: int, scrub: str) -> Any:
         """The matte of a frame; None until it has come. It is asked for again where the recipe has changed."""

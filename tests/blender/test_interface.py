@@ -26,8 +26,8 @@ COUNT = 24
 DISPLAY, DATA = Box(0, 0, 252, 256), Box(-8, -4, 264, 268)
 # Milliseconds that the extension may take at once from Blender's own thread.
 MOST = 5.0
-# Milliseconds that Blender, which draws without a graphics card here, may hang.
-HANGS = 1500.0
+# Milliseconds that Blender may hang, which draws without a graphics card here, on cores that others use too.
+HANGS = 3000.0
 
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow]
