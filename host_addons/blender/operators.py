@@ -146,13 +146,14 @@ class FACEPLATE_OT_replace(_Works, bpy.types.Operator):
 
     bl_idname = "faceplate.replace"
     bl_label = "Replace Face"
+    bl_options = {"UNDO"}
 
     frames: StringProperty(name="Frames", description="Numbers of files, such as 1001-1010; empty means all")
     redo: BoolProperty(name="Redo", description="Write frames anew that are there already")
 
     def make(self, clip: Any) -> Work:
         uid = clip.session_uid
-        return jobs.swap(clip, self.frames, self.redo, lambda work: result.arrived(uid, work.paths, work.failed))
+        return jobs.swap(clip, self.frames, self.redo, lambda work: result.arrived(uid, work))
 
 
 class FACEPLATE_OT_cancel(bpy.types.Operator):

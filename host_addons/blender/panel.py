@@ -171,6 +171,7 @@ def _draw_work(layout: Any, context: bpy.types.Context) -> None:
         if note := preview.note_of(told):
             layout.label(text=note)
     layout.operator("faceplate.replace", icon="RENDER_ANIMATION")
+    layout.row(align=True).prop(settings_of(clip_of(context)), "result_to")
 
 
 def _draw_section(layout: Any, group: Any, section: str) -> None:
