@@ -1,8 +1,11 @@
-"""What it costs to hand a picture to the engine and get one back, against copying it plainly.
+"""What the wire costs: a picture handed to the engine and got back, and an answer while the engine is busy.
 
 A 4096×2160 RGBA picture of float32, 142 MB, is leased, filled by a copy, submitted, read back by a copy, and released,
 as a host does for each frame; client and engine have a mapping each. The second row is a host that keeps its array
 while it submits, so that the engine has to copy. The peer copies between warm arrays, twice.
+
+Then a real engine process does one job after another, and is asked for its list of jobs all the while. The peer is the
+limit: what a host can wait for, each time that it draws its window.
 """
 
 import argparse
@@ -10,6 +13,7 @@ from collections.abc import Sequence
 
 import numpy as np
 
+from benchmarks.answers import milliseconds
 from benchmarks.report import Row, main
 from benchmarks.timing import compare
 from engine.leases import Leases
@@ -24,6 +28,15 @@ def rows(arguments: argparse.Namespace) -> Sequence[Row]:
     return [
         _there_and_back("lease, fill, submit and read back of 4096×2160 RGBA float32", False, 1.3),
         _there_and_back("the same, and the array is kept", True, None),
+        *_answers(),
+    ]
+
+
+def _answers() -> Sequence[Row]:
+    taken = milliseconds()
+    return [
+        Row("an empty request's round trip, median, while a job runs", "the limit", 0.5, float(np.median(taken)), 1.0),
+        Row("99th percentile", "the limit", 2.0, float(np.percentile(taken, 99)), 1.0),
     ]
 
 

@@ -17,6 +17,7 @@ from engine.errors import Cancelled, FaceplateError, UsageError
 from engine.events import Event, FrameDone, FrameFailed, FrameSkipped, Progress, Started, shown, to_plain
 from engine.failure import INTERNAL, failure_of, short
 from engine.kept import Kept
+from engine.priority import give_way
 from engine.shot import Shot
 from engine.turns import Turns
 from engine.wire.messages import Accepted, Ended, Failure, JobState, Reply, Reported, Solve, Swap
@@ -213,6 +214,7 @@ class JobQueue:
             thread.join()
 
     def _work(self) -> None:
+        give_way()
         while True:
             with self._changed:
                 self._changed.wait_for(lambda: self._waiting or self._closing)

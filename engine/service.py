@@ -23,6 +23,7 @@ from engine.lookers import Lookers
 from engine.models.catalogue import FOLDER, MODELS
 from engine.models.session import providers
 from engine.preview_queue import PreviewQueue
+from engine.priority import give_way
 from engine.provenance.consent import NAME, check_consent, read_consent
 from engine.server import Answer
 from engine.swappers.references import find_pictures
@@ -186,6 +187,7 @@ class Service:
             # Whoever has a job goes first.
             self._turns.pass_on()
 
+        give_way()
         try:
             with self._turns.turn():
                 warm(report)

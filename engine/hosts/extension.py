@@ -109,6 +109,8 @@ def properties() -> list[dict[str, Any]]:
             continue
         common = {"name": name.replace("_", " ").title(), "description": setting.description.rstrip(".")}
         kind, options = _property(inspect.type_info(setting.annotation), setting)
+        if kind == "StringProperty" and setting.expects != "text":
+            common["description"] += f": {setting.expects}"
         if isinstance(setting.default, str) and kind == "FloatProperty":
             switch = {"name": "Automatic", "description": common["description"], "default": True}
             made.append(_entry(f"{setting.name}_automatic", "BoolProperty", switch) | {"stands_for": setting.default})

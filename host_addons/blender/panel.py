@@ -103,8 +103,8 @@ def _section_panel(section: str) -> type:
 def _draw_error(layout: Any, error: Failure) -> None:
     box = layout.box()
     box.alert = True
-    for line in _lines(error.message) + _lines(error.remedy):
-        box.label(text=line, icon="ERROR" if line in error.message[:_WIDTH] else "BLANK1")
+    for number, line in enumerate(_lines(error.message) + _lines(error.remedy)):
+        box.label(text=line, icon="BLANK1" if number else "ERROR")
     if error.code in _MENDS:
         operator, text = _MENDS[error.code]
         button = box.operator(operator, text=text)

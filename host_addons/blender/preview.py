@@ -85,8 +85,11 @@ def _image(name: str, width: int, height: int) -> Any:
 
 def follow() -> None:
     """Show the frame of the playhead, if that is wanted."""
+    # While Blender renders, it goes through the frames in another thread.
+    if bpy.app.is_job_running("RENDER") or not bpy.context.window_manager.faceplate_follow:
+        return
     clip = settings.clip_of(bpy.context)
-    if clip is not None and bpy.context.window_manager.faceplate_follow:
+    if clip is not None:
         show(clip, bpy.context.scene.frame_current, scrub=_SCRUB)
 
 

@@ -80,8 +80,9 @@ def test_every_setting_has_its_property() -> None:
     assert set(known) - set(made) == {"plate.path", "swapper"}
     for name, setting in known.items():
         if name in made:
-            assert made[name]["with"]["description"] == setting.description.rstrip(".")
+            assert made[name]["with"]["description"].startswith(setting.description.rstrip("."))
             assert made[name]["with"]["options"] in ([], ["ANIMATABLE"], ["ENUM_FLAG"])
+    assert "like:PHOTO" in made["replace.face"]["with"]["description"]
     assert made["view.exposure_automatic"]["stands_for"] == "auto"
 
 

@@ -1,5 +1,6 @@
 """Jobs that an engine in another process does: the same bytes, in turn with others, cancelled, left alone, detached."""
 
+import os
 import time
 from collections.abc import Callable
 from pathlib import Path
@@ -7,6 +8,8 @@ from pathlib import Path
 import msgspec
 import pytest
 
+from engine.jobs import RUNNING
+from engine.priority import STEPS
 from engine.wire.client import Client
 from engine.wire.errors import EngineRefused
 from engine.wire.messages import (
@@ -28,6 +31,7 @@ from engine.wire.messages import (
 )
 from tests.jobs.place import FRAMES, LAYERS, Record, bytes_of, shot_of, swap
 from tests.wire.engines import EngineProcess, start_engine
+from tests.wire.leased import linux
 
 OVER = ("done", "cancelled", "failed")
 
@@ -145,6 +149,16 @@ def test_an_engine_that_ends_finishes_its_frames(work: Path, tmp_path: Path, who
     assert running.process.wait(30) == 0
     assert bytes_of(work / "out").items() <= bytes_of(whole[0]).items()
     link.close()
+
+
+@linux
+def test_what_works_gives_way_to_what_answers(engine: EngineProcess, client: Client, work: Path) -> None:
+    assert client.work(swap(shot_of(work)), lambda told: None).failure is None
+    own = Path(f"/proc/{engine.process.pid}/task")
+    steps = {path.name: os.getpriority(os.PRIO_PROCESS, int(path.name)) for path in own.iterdir()}
+    usual = os.getpriority(os.PRIO_PROCESS, 0)
+    assert steps[str(engine.process.pid)] == usual
+    assert list(steps.values()).count(usual + STEPS) > RUNNING
 
 
 def test_a_client_is_told_of_a_full_queue(engine: EngineProcess, client: Client, work: Path) -> None:
