@@ -5,50 +5,17 @@
 """
 
 import os
-import re
 from pathlib import Path
 
 import bpy
 
-# Blender takes the last digits of a name, before its suffix, for the number.
-_NUMBER = re.compile(r"(?P<head>.*?)(?P<digits>\d+)(?P<tail>\D*)$")
+from engine.wire.sequence import number_of, pattern
 
 
 def plate_path(clip: bpy.types.MovieClip) -> str:
     """The clip's footage as the engine names it: a sequence with # for each digit of its number."""
     path = Path(whole_path(clip, clip.filepath))
-    return pattern(path) if clip.source == "SEQUENCE" else str(path)
-
-
-def pattern(path: Path) -> str:
-    """The sequence that a file is of, with # for each digit of its number."""
-    found = _NUMBER.match(path.stem)
-    return str(path if found is None else _named(path, found, "#" * len(found["digits"])))
-
-
-def numbered(path: Path, number: int) -> Path:
-    """The file of the same sequence that has this number; a file without one stays itself."""
-    found = _NUMBER.match(path.stem)
-    return path if found is None else _named(path, found, f"{number:0{len(found['digits'])}d}")
-
-
-def number_of(path: Path) -> int:
-    """The number in the name of a file; 1 where there is none."""
-    found = _NUMBER.match(path.stem)
-    return int(found["digits"]) if found else 1
-
-
-def numbers_beside(path: Path) -> list[int]:
-    """The numbers of the files of the same sequence that are there."""
-    found = _NUMBER.match(path.stem)
-    if found is None:
-        return [1]
-    names = re.compile(re.escape(found["head"]) + r"(\d+)" + re.escape(found["tail"] + path.suffix))
-    return sorted(int(named[1]) for one in path.parent.iterdir() if (named := names.fullmatch(one.name)))
-
-
-def _named(path: Path, found: re.Match[str], digits: str) -> Path:
-    return path.with_name(f"{found['head']}{digits}{found['tail']}{path.suffix}")
+    return str(pattern(path)) if clip.source == "SEQUENCE" else str(path)
 
 
 def whole_path(clip: bpy.types.MovieClip, path: str) -> str:
@@ -59,6 +26,12 @@ def whole_path(clip: bpy.types.MovieClip, path: str) -> str:
 def clip_number(clip: bpy.types.MovieClip, frame: int) -> int:
     """The number of the file that a movie clip shows at a frame of the scene."""
     return _first_number(clip) + frame - clip.frame_start + clip.frame_offset
+
+
+def clip_numbers(clip: bpy.types.MovieClip) -> range:
+    """The numbers of all files of a movie clip."""
+    first = clip_number(clip, clip.frame_start)
+    return range(first, first + clip.frame_duration)
 
 
 def clip_frame(clip: bpy.types.MovieClip, number: int) -> int:

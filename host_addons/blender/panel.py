@@ -154,6 +154,9 @@ def _draw_face(layout: Any, clip: bpy.types.MovieClip, face: Any) -> None:
     known = people.identity_of(clip, person.identity) if person else None
     text = (known.person if known else "") or (person.identity if person else "Nobody")
     column.operator_menu_enum("faceplate.assign", "identity", text=text, icon="USER").face = str(face.number)
+    row = column.row(align=True)
+    row.operator("faceplate.tracks", text="Tracks", icon="TRACKER").face = str(face.number)
+    row.operator("faceplate.mesh", text="Mesh", icon="MESH_DATA").face = str(face.number)
 
 
 def _draw_work(layout: Any, context: bpy.types.Context) -> None:

@@ -6,6 +6,7 @@ from typing import Any
 
 import bpy
 
+from engine.wire.sequence import number_of, numbered, numbers_beside, pattern
 from engine.wire.work import Work
 
 from . import comp, frames, settings
@@ -15,24 +16,21 @@ _LINEAR = "Linear Rec.709"
 
 
 def arrived(uid: int, work: Work) -> None:
-    """Called when a swap has ended, however it did.
-
-    `uid` is the session's number of the clip, which may have been removed meanwhile, or made anew by undo.
-    """
-    clip = next((clip for clip in bpy.data.movieclips if clip.session_uid == uid), None)
+    """Called when a swap has ended, however it did; `uid` is the session's number of the clip."""
+    clip = settings.clip_with(uid)
     if clip is None or not work.paths:
         return
     shot, first = settings.settings_of(clip), min(work.paths)
     shot.result = work.paths[first]
     # Frames from before are part of the result.
-    numbers = frames.numbers_beside(Path(shot.result))
-    path = frames.numbered(Path(shot.result), numbers[0])
+    numbers = numbers_beside(Path(shot.result))
+    path = numbered(Path(shot.result), numbers[0])
     if settings.CLIP in shot.result_to:
         _put_clip(clip, path)
     if settings.SEQUENCER in shot.result_to:
         _put_strip(bpy.context.scene, clip, path, range(numbers[0], numbers[-1] + 1))
     if settings.COMPOSITOR in shot.result_to and first in work.layers:
-        layers = frames.numbered(Path(work.layers[first]), numbers[0])
+        layers = numbered(Path(work.layers[first]), numbers[0])
         images = {
             label: _image(clip, f"{label} {clip.name}", file) for label, file in (("Result", path), ("Layers", layers))
         }
@@ -51,7 +49,7 @@ def _put_clip(clip: bpy.types.MovieClip, path: Path) -> None:
     # Nothing shows it yet, and files do not keep what nobody uses.
     made.use_fake_user = True
     made.filepath = str(path)
-    made.frame_start = frames.clip_frame(clip, frames.number_of(path))
+    made.frame_start = frames.clip_frame(clip, number_of(path))
     made.colorspace_settings.name = _space(clip)
 
 
@@ -77,13 +75,13 @@ def _put_strip(scene: Any, clip: bpy.types.MovieClip, path: Path, numbers: range
         _fill(strip, path, numbers)
         _trim(strip, strips, clip, numbers)
     else:
-        strip.frame_start += numbers[0] - frames.number_of(Path(strip.elements[0].filename))
+        strip.frame_start += numbers[0] - number_of(Path(strip.elements[0].filename))
         _fill(strip, path, numbers)
     strip.colorspace_settings.name = _space(clip)
 
 
 def _fill(strip: Any, path: Path, numbers: range) -> None:
-    names = [frames.numbered(path, number).name for number in numbers]
+    names = [numbered(path, number).name for number in numbers]
     while len(strip.elements) > len(names):
         strip.elements.pop(-1)
     for name in names[len(strip.elements) :]:
@@ -100,8 +98,8 @@ def _trim(strip: Any, strips: Any, clip: bpy.types.MovieClip, numbers: range) ->
         files = plate.elements if plate.type == "IMAGE" else ()
         if plate != strip and files:
             file = Path(frames.whole_path(clip, plate.directory)) / files[0].filename
-            if frames.pattern(file) == frames.plate_path(clip):
-                strip.frame_start = plate.frame_start + numbers[0] - frames.number_of(file)
+            if str(pattern(file)) == frames.plate_path(clip):
+                strip.frame_start = plate.frame_start + numbers[0] - number_of(file)
                 strip.frame_offset_start = max(0, plate.frame_final_start - strip.frame_start)
                 strip.frame_offset_end = max(0, strip.frame_start + len(numbers) - plate.frame_final_end)
                 return

@@ -49,6 +49,11 @@ def clip_of(context: bpy.types.Context) -> bpy.types.MovieClip | None:
     return getattr(context, "edit_movieclip", None) or context.scene.active_clip
 
 
+def clip_with(uid: int) -> Any:
+    """The clip of that number in this session; None once it is removed. Undo makes clips anew."""
+    return next((clip for clip in bpy.data.movieclips if clip.session_uid == uid), None)
+
+
 def plain_shot(clip: bpy.types.MovieClip, frame: float | None = None) -> dict[str, Any]:
     """The clip's recipe with whole paths, animated settings as they are at a frame of the scene (the current one)."""
     shot = settings_of(clip)
@@ -96,17 +101,20 @@ def _own_tracks(plain: dict[str, Any]) -> str:
     return str(cache_folder() / name)
 
 
-def _curves(clip: bpy.types.MovieClip) -> dict[str, Any]:
-    """The curves of the clip's animated settings, by the path of the property."""
-    animation: Any = clip.animation_data
+def curves_of(animated: Any) -> list[Any]:
+    """The curves of a data-block's animation."""
+    animation = animated.animation_data
     if animation is None or animation.action is None:
-        return {}
+        return []
     holder = animation.action
     if not hasattr(holder, "fcurves"):
         holder = anim_utils.action_get_channelbag_for_slot(holder, animation.action_slot)
-    return {
-        curve.data_path: curve for curve in (holder.fcurves if holder else ()) if curve.data_path.startswith(_CURVE)
-    }
+    return list(holder.fcurves) if holder else []
+
+
+def _curves(clip: bpy.types.MovieClip) -> dict[str, Any]:
+    """The curves of the clip's animated settings, by the path of the property."""
+    return {curve.data_path: curve for curve in curves_of(clip) if curve.data_path.startswith(_CURVE)}
 
 
 def changed(group: Any, context: bpy.types.Context) -> None:
