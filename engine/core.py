@@ -152,7 +152,7 @@ def _render(job: _Job, wanted: list[int], redo: bool, report: Report, cancelled:
     todo = []
     for number in wanted:
         path = job.places.path(number)
-        if not redo and job.marks.done(path, job.plate.path(number)):
+        if not redo and job.marks.done(number, path, job.plate.path(number)):
             report(FrameSkipped(number, shown(path), "done already, by the same recipe", _layers(job, path)))
         else:
             todo.append(number)
@@ -203,7 +203,7 @@ def _read(job: _Job, renderer: Renderer, number: int) -> _Read:
 def _edit(job: _Job, renderer: Renderer, read: _Read) -> _Edited:
     check_consents(job.shot)
     rendered = renderer.render(read.frame)
-    read.frame.attributes.update(job.marks.of(rendered.faces))
+    read.frame.attributes.update(job.marks.of(read.frame.number, rendered.faces))
     milliseconds = {"read": read.milliseconds, **rendered.milliseconds}
     return _Edited(read.frame, rendered._replace(milliseconds=milliseconds))
 

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine import recipe
-from engine.errors import FaceplateError, NoFace, PlateError
+from engine.errors import FaceplateError, NoFace, PlateError, UsageError
 from engine.events import shown
 from engine.faces.mesh import SURFACE
 from engine.faces.pose import fit_pose
@@ -16,7 +16,6 @@ from engine.faces.tracks import Track, Tracks
 from engine.geometry import Box
 from engine.kept import Kept
 from engine.models.catalogue import canonical_mesh
-from engine.outputs import folder_of_result
 from engine.plates.plate import Plate
 from engine.shot import Shot
 from engine.solved import known_tracks
@@ -27,6 +26,8 @@ from kernels.view import make_view, view
 from kernels.warp import invert, warp_affine
 
 THUMBNAIL = 96
+# An answer has room for a hundred, and each is a frame to be read.
+MOST_THUMBNAILS = 64
 # A thumbnail shows so much more than the mesh.
 AROUND = 1.5
 # The irises' middles; the tip of the nose; the corners of the mouth; the chin.
@@ -43,7 +44,7 @@ def footage(plain: dict[str, object]) -> Footage:
     """What a plate is, by the [plate] section of a recipe. Raises RecipeError, PlateError and ColorError."""
     section = recipe.parse({"plate": plain}).plate
     plate = Plate.open(section.path, section.frames, section.colorspace)
-    info, window = plate.info, plate.display_window
+    info, window, data = plate.info, plate.display_window, plate.info.data_window
     return Footage(
         path=shown(section.path),
         name=shown(plate.name),
@@ -59,6 +60,7 @@ def footage(plain: dict[str, object]) -> Footage:
         colorspace=shown(info.color),
         known_by=info.color_known_by,
         encoded=not plate.color.is_linear,
+        data=(data.x0, data.y0, data.x1, data.y1),
     )
 
 
@@ -75,6 +77,8 @@ def geometry(
 
     Raises NotSolved, and NoFace where there are no such frames.
     """
+    if face == "all":
+        raise UsageError("The geometry is that of one person.", "Ask for each of them.")
     plate, tracks = _solved(shot, kept)
     found: dict[int, NDArray[np.float32]] = {}
     for track in tracks.select(face):
@@ -124,7 +128,7 @@ def topology() -> FaceTopology:
 
 def _solved(shot: Shot, kept: Kept) -> tuple[Plate, Tracks]:
     plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)
-    tracks = known_tracks(shot, plate, folder_of_result(shot.output.path, plate), kept)
+    tracks = known_tracks(shot, plate, kept)
     if tracks is None:
         raise NotSolved(f"{shown(plate.name)} has not been solved.", "Find its faces first.")
     return plate, tracks
@@ -135,7 +139,7 @@ def _face(number: int, person: Sequence[Track], plate: Plate, tracks: Tracks) ->
         ((track, index) for track in person for index in range(len(track.frames))), key=lambda place: _clarity(*place)
     )
     at = int(track.frames[index])
-    thumbnail = _thumbnail(plate, at, track.mesh[index], tracks.exposure)
+    thumbnail = _thumbnail(plate, at, track.mesh[index], tracks.exposure) if number <= MOST_THUMBNAILS else b""
     return Face(
         number=number,
         width=float(np.median(np.concatenate([np.ptp(one.mesh[:, :, 0], axis=1) for one in person]))),

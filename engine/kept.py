@@ -116,14 +116,14 @@ def held_bytes(value: object) -> int:
     return sum(arrays.values()) + _SMALL
 
 
-def files_key(paths: Iterable[os.PathLike[str] | str]) -> tuple[tuple[str, int, int, int], ...] | None:
+def files_key(paths: Iterable[os.PathLike[str] | str]) -> tuple[tuple[str, int, int, int, int], ...] | None:
     """A key of what files hold, without reading them; None where one has only just changed. Raises OSError."""
     now, found = time.time_ns(), []
     for path in paths:
         stat = os.stat(path)  # noqa: PTH116
         if now - max(stat.st_mtime_ns, stat.st_ctime_ns) < _SETTLED * 1e9:
             return None
-        found.append((os.fspath(path), stat.st_ino, stat.st_size, stat.st_mtime_ns))
+        found.append((os.fspath(path), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
     return tuple(found)
 
 

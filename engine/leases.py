@@ -136,6 +136,10 @@ class Leases:
             self._owners.add(owner)
         return Granted(lease, held.block.name, size)
 
+    def check(self, height: int, width: int, channels: int, pixel: str) -> None:
+        """Raise LeaseError for a size that is never granted."""
+        _size_of((height, width, channels), _dtype_of(pixel), self._lease_limit)
+
     def picture(self, owner: bytes, lease: str) -> NDArray[Any]:
         """The shared picture itself (height, width, channels), to write into: the client sees every change, and may
         change it at any time. Read-only once it was submitted without a copy. Raises LeaseError."""
@@ -318,7 +322,10 @@ def _size_of(shape: tuple[int, int, int], dtype: np.dtype[Any], limit: int) -> i
         )
     size = height * width * channels * dtype.itemsize
     if size > limit:
-        raise LeaseError(f"A leased picture has at most {limit} bytes; this one would have {size}.")
+        raise LeaseError(
+            f"A leased picture has at most {limit} bytes; this one would have {size}.",
+            "Start the engine with more --memory.",
+        )
     return size
 
 

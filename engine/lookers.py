@@ -24,21 +24,29 @@ class TooManyRequests(FaceplateError):
 class Lookers:
     """A few threads that answer requests in the order they came; every one of them gets an answer."""
 
-    def __init__(self) -> None:
-        self._pool = ThreadPoolExecutor(2, "look")
+    def __init__(self, threads: int) -> None:
+        self._pool = ThreadPoolExecutor(threads, "look")
         self._room = threading.Semaphore(WAITING)
 
-    def look(self, answer: Callable[[Reply], None], make: Callable[[], Reply]) -> None:
-        """Have `make` called, and `answer` with what it gives or how it failed. Raises TooManyRequests."""
+    def look(
+        self, answer: Callable[[Reply], None], make: Callable[[], Reply], wanted: Callable[[], bool] = lambda: True
+    ) -> None:
+        """Have `make` called, and `answer` with what it gives or how it failed, if it is still `wanted` then.
+
+        Raises TooManyRequests.
+        """
         if not self._room.acquire(blocking=False):
             raise TooManyRequests("The engine has too much to look at.", "Try again in a moment.")
-        self._pool.submit(self._answer, answer, make)
+        self._pool.submit(self._answer, answer, make, wanted)
 
     def close(self) -> None:
-        """Wait until all is answered."""
-        self._pool.shutdown()
+        """Wait for what is looked at, and leave out the rest."""
+        self._pool.shutdown(cancel_futures=True)
 
-    def _answer(self, answer: Callable[[Reply], None], make: Callable[[], Reply]) -> None:
+    def _answer(self, answer: Callable[[Reply], None], make: Callable[[], Reply], wanted: Callable[[], bool]) -> None:
+        if not wanted():
+            self._room.release()
+            return
         try:
             reply = make()
         except FaceplateError as error:

@@ -43,9 +43,9 @@ def find_places(output: str, plate: Plate, identities: Iterable[Path]) -> Places
 
 
 def folder_of_result(output: str, plate: Plate) -> Path | None:
-    """The folder of a result, for those who only look; None where there is none, or a job would be refused."""
+    """The folder of a result, for those who only look; None where there is none."""
     try:
-        return find_places(output, plate, []).folder if output else None
+        return _named(output, plate).folder if output else None
     except OutputRefused:
         return None
 

@@ -16,15 +16,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core import check_consents
-from engine.errors import FrameMissing, LeaseError, NoFace, TracksError, UsageError
+from engine.errors import ColorError, FrameMissing, LeaseError, NoFace, TracksError, UsageError
 from engine.events import Event, shown
 from engine.faces.tracks import Tracks
 from engine.geometry import Box
 from engine.kept import Kept, files_key
 from engine.layers import MATTE
 from engine.leases import Picture
-from engine.outputs import folder_of_result
-from engine.plates.color import PlateColor, plate_color
+from engine.plates.color import PlateColor, named_color, plate_color
 from engine.plates.frame import Frame
 from engine.plates.plate import Plate
 from engine.render import Renderer, read_identities
@@ -68,9 +67,10 @@ class Looked(NamedTuple):
 
 
 class Made(NamedTuple):
-    """A preview; `faces` were replaced in it. `milliseconds` says how long each stage took."""
+    """A preview in the linear space `color`; `faces` were replaced in it. `milliseconds` is of each stage."""
 
     frame: Frame
+    color: PlateColor
     shows: Shows
     faces: int
     solved: Literal["shot", "frame"]
@@ -84,7 +84,7 @@ class Made(NamedTuple):
 
     @property
     def colorspace(self) -> str:
-        return shown(self.frame.color.decoded().name)
+        return shown(self.color.name)
 
     def fill(self, out: Float32) -> None:
         """Write the picture into `out`, float32 of `shape`: premultiplied RGBA, or the matte, clear where there is
@@ -100,31 +100,57 @@ class Made(NamedTuple):
         if self.shows == "matte":
             inside[..., 0] = frame.added[MATTE[0]][box.slices(frame.loaded)]
             return
-        planes, alpha = frame.planes(box), frame.alpha_of(box)
+        alpha = frame.alpha_of(box)
+        inside[..., 3] = 1.0 if alpha is None else alpha
+        matrix = np.linalg.solve(self.color.plate_to_rec709, frame.color.plate_to_rec709)
+        if not np.allclose(matrix, np.eye(3), atol=1e-6):
+            np.matmul(frame.rgb(box), matrix.T.astype(np.float32), out=inside[..., :3])
+            return
+        planes = frame.planes(box)
         for index, plane in enumerate(np.moveaxis(frame.rgb(box), 2, 0) if planes is None else planes):
             inside[..., index] = plane
-        inside[..., 3] = 1.0 if alpha is None else alpha
 
 
-def look(shot: Shot, number: int, shows: Shows, source: Picture | None, kept: Kept) -> Looked:
-    """Read what a preview needs: the plate's frame, or `source` in its place. Raises a `FaceplateError`."""
+def look(
+    shot: Shot, number: int, shows: Shows, source: Picture | None, kept: Kept, room: Callable[[Box], None]
+) -> Looked:
+    """Read what a preview needs: the plate's frame, or `source` in its place. Raises a `FaceplateError`.
+
+    `room` is called before anything is read, and raises where a picture of that size cannot be handed over.
+    """
     if shows != "plate":
         if not shot.replace:
             raise UsageError("The recipe replaces nobody.", "Give an identity folder, or a [[replace]] section.")
         check_consents(shot)
     if source is not None:
+        room(Box(0, 0, source.pixels.shape[1], source.pixels.shape[0]))
         still = kept.get(("picture", source.key, number), lambda: _still_of_picture(source, number))
         return Looked(still, _tracks_of_picture(shot, still))
     plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)
-    tracks = None if shows == "plate" else known_tracks(shot, plate, folder_of_result(shot.output.path, plate), kept)
+    room(plate.display_window)
+    tracks = None if shows == "plate" else known_tracks(shot, plate, kept)
     return Looked(_still_of_plate(plate, number, kept), tracks)
 
 
-def make(looked: Looked, shot: Shot, shows: Shows, kept: Kept, cancelled: Callable[[], bool]) -> Made:
-    """Replace the faces of a frame that `look` has read, for `shows`. Raises a `FaceplateError`."""
+def linear_space(name: str) -> PlateColor:
+    """The colour space of that name. Raises ColorError where there is none, or it is not linear light."""
+    color = named_color(name)
+    if not color.is_linear:
+        raise ColorError(f"{shown(color.name)} is not linear light.", "Ask for a preview in a linear space.")
+    return color
+
+
+def make(
+    looked: Looked, shot: Shot, shows: Shows, kept: Kept, cancelled: Callable[[], bool], color: PlateColor | None = None
+) -> Made:
+    """Replace the faces of a frame that `look` has read, for `shows`; `color` is the plate's own where it is None.
+
+    Raises a `FaceplateError`.
+    """
     still, tracks = looked
+    color = still.color.decoded() if color is None else color
     if shows == "plate":
-        return Made(still.frame, shows, 0, "shot" if tracks else "frame", {})
+        return Made(still.frame, color, shows, 0, "shot" if tracks else "frame", {})
     start = time.perf_counter()
     if tracks is not None and still.frame.number not in tracks.frames:
         raise TracksError(f"Frame {still.frame.number} was not solved.", "Solve the whole plate again.")
@@ -135,7 +161,7 @@ def make(looked: Looked, shot: Shot, shows: Shows, kept: Kept, cancelled: Callab
     renderer = _renderer(still, shot, shows, tracks, whole, kept)
     frame = _copy(still.frame)
     done = renderer.render(frame)
-    return Made(frame, shows, done.faces, "shot" if whole else "frame", {"solve": solving, **done.milliseconds})
+    return Made(frame, color, shows, done.faces, "shot" if whole else "frame", {"solve": solving, **done.milliseconds})
 
 
 def _renderer(still: Still, shot: Shot, shows: Shows, tracks: Tracks, whole: bool, kept: Kept) -> Renderer:
@@ -146,8 +172,16 @@ def _renderer(still: Still, shot: Shot, shows: Shows, tracks: Tracks, whole: boo
     except NoFace:
         if whole:
             raise
-        # This frame alone was looked at: the face may well be there in others.
-        return Renderer(msgspec.structs.replace(shot, replace=()), tracks, still.color, [], kept)
+        # This frame alone was looked at: who is not in it may well be in others.
+        shot = msgspec.structs.replace(shot, replace=tuple(one for one in shot.replace if _is_in(tracks, one.face)))
+        return Renderer(shot, tracks, still.color, read_identities(shot, kept), kept)
+
+
+def _is_in(tracks: Tracks, face: str) -> bool:
+    try:
+        return bool(tracks.select(face))
+    except NoFace:
+        return False
 
 
 def _still_of_plate(plate: Plate, number: int, kept: Kept) -> Still:
@@ -175,7 +209,7 @@ def _still_of_picture(source: Picture, number: int) -> Still:
     window = Box(0, 0, pixels.shape[1], pixels.shape[0])
     frame = Frame.new(number, channels, window)
     color = plate_color("exr", "float", {}, source.colorspace)
-    return Still(dataclasses.replace(frame, color=color), "picture", ("picture", source.key))
+    return Still(dataclasses.replace(frame, color=color), "picture", ("picture", source.key, number))
 
 
 def _tracks_of_picture(shot: Shot, still: Still) -> Tracks | None:

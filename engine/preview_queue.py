@@ -13,9 +13,10 @@ from typing import NamedTuple
 from engine import recipe
 from engine.errors import Cancelled, FaceplateError
 from engine.failure import INTERNAL, failure_of
+from engine.geometry import Box
 from engine.kept import Kept
 from engine.leases import Leases
-from engine.preview import Made, look, make
+from engine.preview import Made, linear_space, look, make
 from engine.shot import Shot
 from engine.turns import Turns
 from engine.wire.messages import Failure, Preview, Previewed, Reply, Superseded
@@ -115,10 +116,14 @@ class PreviewQueue:
     def _made(self, asked: _Asked) -> Made:
         request, kept = asked.request, self._kept
         source = self._leases.submitted(asked.client, request.source) if request.source else None
-        looked = look(asked.shot, request.frame, request.shows, source, kept)
+        color = linear_space(request.colorspace) if request.colorspace else None
+        looked = look(asked.shot, request.frame, request.shows, source, kept, self._check_room)
         with self._turns.turn(urgent=True):
             self._stop_if_gone()
-            return make(looked, asked.shot, request.shows, kept, lambda: self._gone)
+            return make(looked, asked.shot, request.shows, kept, lambda: self._gone, color)
+
+    def _check_room(self, window: Box) -> None:
+        self._leases.check(window.height, window.width, 4, "float32")
 
     def _leased(self, asked: _Asked, made: Made) -> Previewed:
         height, width, channels = made.shape

@@ -280,6 +280,7 @@ def with_paths(shot: Shot, change: Callable[[str], str]) -> Shot:
         shot,
         tracks=changed(shot.tracks),
         plate=replace(shot.plate, path=changed(shot.plate.path)),
+        matte=replace(shot.matte, holdout=changed(shot.matte.holdout)),
         replace=tuple(replace(one, identity=changed(one.identity), face=face(one.face)) for one in shot.replace),
         output=replace(shot.output, path=changed(shot.output.path)),
     )

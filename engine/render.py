@@ -19,6 +19,7 @@ from engine.kept import NOTHING, Keep, files_key
 from engine.layers import Layers
 from engine.plates.color import PlateColor
 from engine.plates.frame import Frame
+from engine.plates.holdout import Holdout
 from engine.shot import Shot
 from engine.swappers.base import Crop, Patch, Swapper
 from engine.swappers.mesh import MeshSwapper
@@ -88,10 +89,12 @@ class Renderer:
 
         With `keep` what a frame's faces are made from is kept for when the frame is rendered with other settings.
 
-        Raises IdentityError for an identity that cannot be used and NoFace for a face that is not in the shot.
+        Raises IdentityError for an identity that cannot be used, NoFace for a face that is not in the shot, and
+        PlateError for a holdout that is not there.
         """
         exposure = tracks.exposure if shot.view.exposure == "auto" else shot.view.exposure
         self._shot = shot
+        self._holdout = Holdout(shot.matte.holdout) if shot.matte.holdout else None
         self._local = threading.local()
         self._view = make_view(color.plate_to_rec709, exposure, shot.view.knee, shot.view.white)
         self.identities = read_identities(shot, keep) if identities is None else identities
@@ -148,6 +151,10 @@ class Renderer:
         with _timed(stages, "swap"):
             patch = sight.swapper.swap(sight.seen, sight.crop.points(sight.face.mesh), self._view)
             placed = self._place(patch, sight)
+            if self._holdout is not None:
+                held = self._holdout.read(frame.number, sight.box, frame.display_window)
+                np.multiply(placed.matte, 1.0 - held, out=placed.matte)
+            placed.matte[placed.matte < THINNEST] = 0.0
         if not placed.matte.any():
             return None
         with _timed(stages, "seam"):
@@ -193,7 +200,6 @@ class Renderer:
     def _place(self, patch: Patch, sight: _Sight) -> _Placed:
         to_crop, size = _from_box(sight.crop, sight.box), (sight.box.height, sight.box.width)
         matte = _resampled(patch.matte[..., None], to_crop, size)[..., 0] * np.float32(self._shot.composite.opacity)
-        matte[matte < THINNEST] = 0.0
         return _Placed(
             _resampled(patch.pixels, to_crop, size),
             matte,

@@ -16,6 +16,8 @@ from engine.events import shown
 from engine.faces.tracks import Tracks
 from engine.plates.companion import BESIDE
 from engine.plates.header import attribute
+from engine.plates.holdout import Holdout
+from engine.plates.layout import Attributes
 from engine.plates.naming import companion_path
 from engine.plates.plate import Plate
 from engine.plates.splice import ExrFile
@@ -23,7 +25,9 @@ from engine.provenance.consent import Consent
 from engine.shot import Shot, digest, portable
 from engine.swappers.references import find_pictures
 
-VERSION, RECIPE, SYNTHETIC, DIGEST = (f"faceplate:{name}" for name in ("version", "recipe", "synthetic", "digest"))
+VERSION, RECIPE, SYNTHETIC, DIGEST, HOLDOUT = (
+    f"faceplate:{name}" for name in ("version", "recipe", "synthetic", "digest", "holdout")
+)
 LIKE = "like:"
 
 
@@ -46,29 +50,41 @@ class Marks:
             *(_pictures_digest(Path(entry.identity)) for entry in shot.replace),
             *(_file_digest(Path(entry.face[len(LIKE) :])) for entry in shot.replace if entry.face.startswith(LIKE)),
         )
-        self._mark = attribute(self.digest)
+        self._holdout = Holdout(shot.matte.holdout) if shot.matte.holdout else None
 
-    def of(self, faces: int) -> dict[str, object]:
+    def of(self, number: int, faces: int) -> dict[str, object]:
         """The header strings of a frame in which so many faces were replaced."""
         return {
             VERSION: __version__,
             SYNTHETIC: self._replaced if faces else "no face in this frame: unchanged",
             RECIPE: self._recipe,
-            DIGEST: self.digest,
+            **self._made_from(number),
         }
 
-    def done(self, path: Path, source: Path) -> bool:
-        """Whether `path` is the result of the plate frame `source`, made by the same job."""
+    def done(self, number: int, path: Path, source: Path) -> bool:
+        """Whether `path` is the result of frame `number` of the plate, which is `source`, made by the same job."""
         try:
             since = source.stat().st_mtime_ns
             files = [path, companion_path(path)] if self._layers_beside else [path]
-            return all(file.stat().st_mtime_ns >= since and self._made(file) for file in files)
+            made_from = {name: attribute(text) for name, text in self._made_from(number).items()}
+            return all(file.stat().st_mtime_ns >= since and _is_made(file, made_from) for file in files)
         except (OSError, FaceplateError):
             return False
 
-    def _made(self, path: Path) -> bool:
-        # Opening it looks for every block: a copy that was cut off still has its header.
-        return any(part.attributes.get(DIGEST) == self._mark for part in ExrFile(path).layout.parts)
+    def _made_from(self, number: int) -> dict[str, str]:
+        """What tells whether a frame is done already; a holdout's frames may change one by one."""
+        if self._holdout is None:
+            return {DIGEST: self.digest}
+        try:
+            return {DIGEST: self.digest, HOLDOUT: _file_digest(self._holdout.path(number))}
+        except IdentityError:
+            # It was not needed, where the frame has no face; where it was, the frame has failed.
+            return {DIGEST: self.digest, HOLDOUT: "none"}
+
+
+def _is_made(path: Path, made_from: Attributes) -> bool:
+    # Opening it looks for every block: a copy that was cut off still has its header.
+    return any(made_from.items() <= part.attributes.items() for part in ExrFile(path).layout.parts)
 
 
 def _digest(*parts: str) -> str:

@@ -7,6 +7,7 @@ import threading
 import time
 from collections.abc import Callable, Collection
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import psutil
@@ -54,6 +55,7 @@ from engine.wire.messages import (
     Models,
     Preview,
     Release,
+    Reply,
     Shutdown,
     Solve,
     State,
@@ -85,8 +87,8 @@ class Service:
         self._kept = Kept(limit - round(limit * _LEASED))
         self._jobs = JobQueue(self._turns, self._kept)
         self._previews = PreviewQueue(self._turns, self._leases, self._kept)
-        # What looks at folders and takes pictures, so that it holds up nobody's messages.
-        self._lookers = Lookers()
+        # What looks at folders and footage, and what takes pictures, in the order they came: neither holds up messages.
+        self._lookers, self._takers = Lookers(2), Lookers(1)
         self._warm = 0.0
         self._warmer = threading.Thread(target=self._make_warm, name="warm", daemon=True)
 
@@ -99,6 +101,7 @@ class Service:
         self._previews.close()
         self._jobs.close()
         self._lookers.close()
+        self._takers.close()
         self._leases.close()
 
     def vanished(self, client: bytes) -> None:
@@ -123,7 +126,7 @@ class Service:
                 picture = request.height, request.width, request.channels, request.pixel, request.colorspace
                 answer(Leased(*self._leases.grant(client, *picture)))
             case Submit(lease=lease):
-                self._lookers.look(answer, lambda: self._submitted(client, lease))
+                self._takers.look(answer, lambda: self._submitted(client, lease))
             case Release(lease=lease):
                 self._leases.release(client, lease)
                 answer(Done())
@@ -134,13 +137,13 @@ class Service:
             case Models():
                 answer(ModelList(_models()))
             case Identities(folder=folder):
-                self._lookers.look(answer, lambda: IdentityList(_identities(folder)))
+                self._look(client, answer, lambda: IdentityList(_identities(folder)))
             case Look(plate=plate):
-                self._lookers.look(answer, lambda: footage(plate))
+                self._look(client, answer, lambda: footage(plate))
             case Faces(shot=shot):
-                self._lookers.look(answer, lambda: FaceList(faces(recipe.parse(shot), self._kept)))
+                self._look(client, answer, lambda: self._faces(shot))
             case Geometry():
-                self._lookers.look(answer, lambda: self._geometries(client, request))
+                self._look(client, answer, lambda: self._geometries(client, request))
             case Topology():
                 answer(topology())
             case Shutdown():
@@ -151,9 +154,19 @@ class Service:
         self._leases.submit(client, lease)
         return Done()
 
+    def _look(self, client: bytes, answer: Answer, make: Callable[[], Reply]) -> None:
+        self._lookers.look(answer, make, wanted=lambda: client in self._clients())
+
+    def _faces(self, shot: dict[str, Any]) -> FaceList:
+        # Thumbnails are made by kernels.
+        with self._turns.turn(urgent=True):
+            return FaceList(faces(recipe.parse(shot), self._kept))
+
     def _geometries(self, client: bytes, asked: Geometry) -> Geometries:
         shot = recipe.parse(asked.shot)
-        frames, meshes = geometry(shot, asked.face, asked.first, asked.last, asked.focal, self._kept)
+        # A face may be named by a photo, which a network has to look at.
+        with self._turns.turn(urgent=True):
+            frames, meshes = geometry(shot, asked.face, asked.first, asked.last, asked.focal, self._kept)
         height, width, channels = meshes.shape
         granted = self._leases.grant(client, height, width, channels, "float32")
         if client not in self._clients():

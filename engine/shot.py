@@ -128,6 +128,15 @@ class Matte(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0.0
     facing: Annotated[Fraction, Meta(description="How far skin that turns away from the camera is left out.")] = 1.0
     skin: Annotated[Fraction, Meta(description="How far hair, glasses and hands before the skin are left out.")] = 1.0
+    holdout: Annotated[
+        str,
+        Meta(
+            description=(
+                "Frames whose first channel is white where the plate must stay, in the plate's size; or one picture"
+                " for all."
+            )
+        ),
+    ] = ""
 
 
 class Composite(msgspec.Struct, frozen=True, kw_only=True):
@@ -205,6 +214,7 @@ def portable(shot: Shot) -> dict[str, Any]:
     plain = msgspec.to_builtins(shot)
     del plain["tracks"], plain["output"]["path"], plain["plate"]["frames"]
     plain["plate"]["path"] = _last_name(shot.plate.path)
+    plain["matte"]["holdout"] = _last_name(shot.matte.holdout)
     for entry, replace in zip(plain["replace"], shot.replace, strict=True):
         entry["identity"] = _last_name(replace.identity)
         kind, colon, photo = replace.face.partition(":")
@@ -219,6 +229,7 @@ def digest(shot: Shot) -> str:
     """
     plain = portable(shot)
     del plain["plate"]["path"]
+    plain["matte"]["holdout"] = bool(shot.matte.holdout)
     for entry in plain["replace"]:
         del entry["identity"]
         entry["face"] = entry["face"].partition(":")[0]

@@ -16,6 +16,7 @@ from engine.events import Event, Notice, Report, shown
 from engine.faces.tracks import Tracks
 from engine.folders import make_folder
 from engine.kept import NOTHING, Keep, Kept, files_key
+from engine.outputs import folder_of_result
 from engine.plates.plate import Plate
 from engine.shot import Shot
 from engine.solve import solve
@@ -37,12 +38,14 @@ def find_tracks(
     return solve_to(path, shot, plate, report, cancelled, keep) if tracks is None else _with_faces(tracks)
 
 
-def known_tracks(shot: Shot, plate: Plate, output: Path | None, kept: Kept) -> Tracks | None:
+def known_tracks(shot: Shot, plate: Plate, kept: Kept) -> Tracks | None:
     """The shot's tracks where it has been solved: found as `find_tracks` finds them, or in memory.
 
     Raises `TracksError` for the recipe's own tracks.
     """
-    path = Path(shot.tracks) if shot.tracks else None if output is None else _kept(shot, plate, output)
+    path = Path(shot.tracks) if shot.tracks else None
+    if path is None and (folder := folder_of_result(shot.output.path, plate)):
+        path = _kept(shot, plate, folder)
     if path is not None and _is_there(path):
         return _loaded(path, plate, _say_nothing, needed=bool(shot.tracks), keep=kept)
     return kept.find(_solve_key(shot, plate))

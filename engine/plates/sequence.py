@@ -163,6 +163,11 @@ def _sequence(
     asked: frozenset[int] | None,
     digits: int | None = None,
 ) -> FrameSequence:
+    if asked is None and max(files) - min(files) >= _MOST_FRAMES:
+        first, last = (shown(files[number].name) for number in (min(files), max(files)))
+        raise PlateError(
+            f"{first} and {last} are too far apart to be frames of one plate.", "Ask for a range of frames."
+        )
     wanted = range(min(files), max(files) + 1) if asked is None else asked
     present = tuple(sorted(files)) if asked is None else tuple(sorted(asked & files.keys()))
     if not present:

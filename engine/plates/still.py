@@ -51,7 +51,7 @@ _UPRIGHT: dict[int, Callable[[Pixels], Pixels]] = {
 
 def read_still_header(path: Path) -> Header:
     """Read a still's header, no pixels. Raises FrameUnreadable or PlateUnsupported."""
-    source = _open(path)
+    source = open_still(path)
     try:
         return _header(path, source.spec())
     finally:
@@ -64,14 +64,14 @@ def read_still(path: Path, number: int, color: PlateColor) -> Frame:
     Whole numbers are scaled to 0..1 and decoded by `color`; grey becomes three equal channels. Raises FrameUnreadable
     for a file that is damaged or ends early, PlateUnsupported for one of a kind that is not known.
     """
-    source = _open(path)
+    source = open_still(path)
     try:
         spec = source.spec()
         header = _header(path, spec)
         stored = source.read_image(0, 0, 0, spec.nchannels, spec.format)
         # OpenImageIO gives the pixels of a JPEG that ends early, and an error beside them.
         if stored is None or source.has_error:
-            raise _unreadable(path, _reason(source.geterror) or "its pixels are damaged")
+            raise unreadable(path, reason_of(source.geterror) or "its pixels are damaged")
     finally:
         source.close()
     names = list(spec.channelnames)
@@ -92,7 +92,8 @@ def read_still(path: Path, number: int, color: PlateColor) -> Frame:
     )
 
 
-def _open(path: Path) -> OpenImageIO.ImageInput:
+def open_still(path: Path) -> OpenImageIO.ImageInput:
+    """Open a picture; close it afterwards. Raises FrameUnreadable or PlateUnsupported."""
     if not is_utf8(path):
         raise PlateUnsupported(
             f"The path {shown(path)} is not UTF-8, which only that of an EXR frame may be.",
@@ -107,11 +108,11 @@ def _open(path: Path) -> OpenImageIO.ImageInput:
     hints.attribute("oiio:UnassociatedAlpha", 1)
     source = OpenImageIO.ImageInput.open(os.fspath(path), hints)
     if source is None:
-        raise _unreadable(path, _reason(OpenImageIO.geterror) or "it is not a picture of the kind that its name says")
+        raise unreadable(path, reason_of(OpenImageIO.geterror) or "it is not a picture of the kind that its name says")
     return source
 
 
-def _reason(error: Callable[[], str]) -> str:
+def reason_of(error: Callable[[], str]) -> str:
     """The library's own words on one line; none where they are not even text."""
     try:
         return " ".join(error().split())[:200].rstrip(". ")
@@ -119,7 +120,8 @@ def _reason(error: Callable[[], str]) -> str:
         return ""
 
 
-def _unreadable(path: Path, reason: str) -> FrameUnreadable:
+def unreadable(path: Path, reason: str) -> FrameUnreadable:
+    """The error of a frame that is damaged."""
     return FrameUnreadable(f"{shown(path)} cannot be read: {reason}.", "Copy or render the frame again.")
 
 
@@ -159,7 +161,7 @@ def _attributes(path: Path, spec: OpenImageIO.ImageSpec, turned: bool) -> dict[s
         own: dict[str, Any] = {item.name: item.value for item in spec.extra_attribs if item.name.isprintable()}
         timecode = spec.get_string_attribute("smpte:TimeCode", "")
     except UnicodeDecodeError as error:
-        raise _unreadable(path, "its header holds text that is not UTF-8") from error
+        raise unreadable(path, "its header holds text that is not UTF-8") from error
     aspect = spec.get_float_attribute("PixelAspectRatio", 1.0)
     own["pixelAspectRatio"] = 1.0 / aspect if turned and aspect > 0 else aspect if aspect > 0 else 1.0
     rate = spec.get_float_attribute("FramesPerSecond", 0.0)

@@ -30,8 +30,12 @@ from engine.wire.messages import (
     Ended,
     Failure,
     Follow,
+    Geometries,
     Hello,
+    Leased,
     Malformed,
+    Previewed,
+    Release,
     Reply,
     Reported,
     Request,
@@ -133,6 +137,8 @@ class Client:
         self._link = link
         self._patience = patience
         self._early: deque[tuple[int, Reply]] = deque()
+        # Requests whose answers come too late.
+        self._given_up: set[int] = set()
         try:
             self.welcome = self.ask(Hello(VERSION, name), Welcome)
             check_version(self.welcome)
@@ -194,6 +200,7 @@ class Client:
             reply = self._next_or_none(number, min(left, 0.25))
             if reply is not None:
                 return reply
+        self._given_up.add(number)
         raise EngineSilent("The engine does not answer.", "Wait, or end it with `faceplate engine stop`.")
 
     def _next_or_none(self, number: int, seconds: float) -> Reply | None:
@@ -202,7 +209,12 @@ class Client:
             if of == number:
                 del self._early[index]
                 return reply
-        self._early.extend(self._link.poll(seconds))
+        for of, reply in self._link.poll(seconds):
+            if of not in self._given_up:
+                self._early.append((of, reply))
+            elif isinstance(reply, Leased | Previewed | Geometries):
+                # It came too late, and nobody would release it.
+                self._given_up.add(self._link.send(Release(reply.lease)))
         if self._link.silent_for > LIFE:
             raise EngineGone("The engine has gone.", "Start it again with `faceplate engine start`.")
         return None

@@ -63,6 +63,7 @@ class Preview(Request, frozen=True, tag="preview"):
     Nothing is written, and `shot` needs no output. `source` is a lease that was submitted, RGB or RGBA, in place of the
     plate's file. Of those with the same `scrub`, only the newest waits; one that gives way is answered by Superseded,
     the others by Previewed. Previews go before jobs. `rows`: the first one is the picture's top (down) or bottom (up).
+    `colorspace` names the linear space of the picture, where it is not to be the plate's own.
     """
 
     shot: dict[str, Any]
@@ -71,6 +72,7 @@ class Preview(Request, frozen=True, tag="preview"):
     source: str = ""
     scrub: str = ""
     rows: Rows = "down"
+    colorspace: str = ""
 
 
 class Look(Request, frozen=True, tag="look"):
@@ -117,7 +119,7 @@ class Submit(Request, frozen=True, tag="submit"):
     """The picture in a lease is complete: the engine takes it, and later writes by the client have no effect on it.
 
     Without a copy, if the client has let go of its arrays; then the lease can only be read until it is released.
-    Answered by Done.
+    Answered by Done: what asks for the picture before that may find the one that was submitted earlier.
     """
 
     lease: str
@@ -254,7 +256,8 @@ class Footage(Reply, frozen=True, tag="footage"):
     """Footage as the engine sees it: `frames` and `missing` are ranges such as 1001-1024, `rate` frames a second or 0.
 
     `known_by` is how the colour space is known: option, attribute, chromaticities or default. `encoded`: it is not
-    linear light.
+    linear light. `data` is the first frame's data window, left, top, right and bottom, in pixels from the top left of
+    the display window, which is (width, height).
     """
 
     path: str
@@ -271,6 +274,7 @@ class Footage(Reply, frozen=True, tag="footage"):
     colorspace: str
     known_by: str
     encoded: bool
+    data: tuple[int, int, int, int] = (0, 0, 0, 0)
 
 
 class Face(msgspec.Struct, frozen=True):

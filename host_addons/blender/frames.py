@@ -6,9 +6,11 @@
 
 import os
 from pathlib import Path
+from typing import Any
 
 import bpy
 
+from engine.wire.messages import Footage
 from engine.wire.sequence import number_of, pattern
 
 
@@ -47,6 +49,17 @@ def image_number(user: bpy.types.ImageUser | bpy.types.CompositorNodeImage, fram
 def image_frame(user: bpy.types.ImageUser | bpy.types.CompositorNodeImage, number: int) -> int:
     """The frame of the scene at which an image sequence shows a file."""
     return number + user.frame_start - 1 - user.frame_offset
+
+
+def plate_corner(clip: Any, footage: Footage) -> tuple[int, int] | None:
+    """Where in the plate the top left of Blender's picture is: of an EXR, it shows the data window as the whole.
+
+    None where the picture is neither that nor the display window.
+    """
+    for left, top, right, bottom in (footage.data, (0, 0, footage.width, footage.height)):
+        if tuple(clip.size) == (right - left, bottom - top):
+            return left, top
+    return None
 
 
 def _first_number(clip: bpy.types.MovieClip) -> int:

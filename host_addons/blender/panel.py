@@ -169,6 +169,9 @@ def _draw_work(layout: Any, context: bpy.types.Context) -> None:
     row = layout.row(align=True)
     row.operator("faceplate.preview", icon="IMAGE_DATA")
     row.prop(context.window_manager, "faceplate_follow", text="", icon="PLAY")
+    row = layout.row(align=True)
+    row.prop(context.window_manager, "faceplate_mesh", icon="MESH_DATA")
+    row.prop(context.window_manager, "faceplate_matte", icon="MOD_MASK")
     for told in preview.latest:
         layout.label(text=f"Frame {told.frame}: {told.faces} replaced")
         if note := preview.note_of(told):

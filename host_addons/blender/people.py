@@ -12,7 +12,7 @@ from engine.wire.messages import Face, FaceList, Faces, Identities, Identity, Id
 
 from .connection import engine
 from .frames import whole_path
-from .settings import plain_shot, settings_of
+from .settings import plain_shot, settings_of, solved_part
 
 # Two names of the same face: the first of those that were found is the largest.
 _LARGEST = ("largest", "1")
@@ -45,8 +45,7 @@ def known_people(clip: bpy.types.MovieClip) -> list[Identity]:
 
 def faces_of(clip: bpy.types.MovieClip) -> tuple[Face, ...]:
     """The faces that were found in a clip."""
-    plain = plain_shot(clip)
-    reply = engine.known(Faces({name: plain[name] for name in ("plate", "solve", "tracks")}))
+    reply = engine.known(Faces(solved_part(plain_shot(clip))))
     return reply.faces if isinstance(reply, FaceList) else ()
 
 

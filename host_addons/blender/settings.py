@@ -80,6 +80,11 @@ def plain_shot(clip: bpy.types.MovieClip, frame: float | None = None) -> dict[st
     return plain
 
 
+def solved_part(plain: dict[str, Any]) -> dict[str, Any]:
+    """Of a recipe, what a solve depends on, and where its tracks are."""
+    return {name: plain[name] for name in ("plate", "solve", "tracks")}
+
+
 def animated_values(clip: bpy.types.MovieClip, frame: float) -> list[float]:
     """What the clip's animated settings are at a frame of the scene; empty where none has keys."""
     return [curve.evaluate(frame) for curve in _curves(clip).values()]

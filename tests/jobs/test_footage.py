@@ -10,7 +10,10 @@ from hypothesis import strategies as st
 
 from engine.faces.tracks import Tracks
 from engine.footage import before_camera
+from engine.geometry import Box
 from engine.models.catalogue import canonical_mesh
+from engine.plates.frame import Frame
+from engine.plates.write import write_frame
 from engine.shot import Shot
 from engine.wire.client import Client
 from engine.wire.errors import EngineRefused
@@ -58,6 +61,15 @@ def test_footage_as_the_engine_sees_it(client: Client, work: Path) -> None:
     assert (chosen.first, chosen.known_by, chosen.encoded) == (1003, "option", True)
 
 
+def test_footage_with_overscan(client: Client, tmp_path: Path) -> None:
+    """Where the file's own pixels lie is told in the plate's: some programs take them for the whole picture."""
+    data = Box(-3, 1, 12, 9)
+    channels = {name: np.zeros((data.height, data.width), np.float16) for name in "RGB"}
+    write_frame(Frame.new(1, channels, Box(0, 0, 10, 6), data), tmp_path / "sh.0001.exr", "zip")
+    told = client.ask(Look({"path": str(tmp_path)}), Footage)
+    assert (told.width, told.height, told.data) == (10, 6, (-3, 1, 12, 9))
+
+
 @pytest.mark.parametrize(
     ("plate", "code"),
     [
@@ -72,6 +84,13 @@ def test_footage_that_is_none(client: Client, plate: dict, code: str) -> None:
     with pytest.raises(EngineRefused) as raised:
         client.ask(Look(plate), Footage)
     assert raised.value.failure.code == code and raised.value.failure.remedy
+
+
+def test_numbers_that_are_no_frames_of_one_plate(client: Client, work: Path) -> None:
+    (work / "plate/sh.1003.exr").rename(work / "plate/sh.20240115123000.exr")
+    with pytest.raises(EngineRefused, match="too far apart"):
+        client.ask(Look({"path": str(work / "plate")}), Footage)
+    assert client.ask(Look({"path": str(work / "plate"), "frames": "1001-1002"}), Footage).count == 2
 
 
 def test_who_is_in_a_shot(client: Client, work: Path) -> None:
@@ -109,6 +128,8 @@ def test_where_a_face_lies(client: Client, work: Path) -> None:
     assert client.ask(Status(), State).leased >= 0
     with pytest.raises(EngineRefused, match="not seen from 1 to 9"):
         client.ask(Geometry(plain(shot_of(work)), "1", 1, 9), Geometries)
+    with pytest.raises(EngineRefused, match="one person"):
+        client.ask(Geometry(plain(shot_of(work)), "all", 1001, 1003), Geometries)
     with pytest.raises(EngineRefused, match="no face number 2"):
         client.ask(Geometry(plain(shot_of(work)), "2", 1001, 1003), Geometries)
 

@@ -118,7 +118,7 @@ def test_what_decides_the_pixels_is_what_is_done_again(whole: tuple[Path, Record
         shot = shot_of(work, "out", *LAYERS, *settings)
         plate = core.Plate.open(shot.plate.path, "", shot.plate.colorspace)
         marks = Marks(shot, plate, core.Tracks.load(Path(shot.tracks)), core.check_consents(shot))
-        return marks.done(whole[0] / "sh.1001.exr", plate.path(1001))
+        return marks.done(1001, whole[0] / "sh.1001.exr", plate.path(1001))
 
     def appended(path: Path, more: bytes) -> None:
         with path.open("ab") as file:

@@ -1,16 +1,18 @@
 """Previews by an engine in another process: what a job would write, through shared memory, the newest first."""
 
+import os
 import time
 from pathlib import Path
 
 import msgspec
 import numpy as np
+import OpenEXR
 import pytest
 
 from engine import recipe
-from engine.shot import Shot
+from engine.shot import Plate, Shot
 from engine.wire.client import Client
-from engine.wire.errors import EngineRefused
+from engine.wire.errors import EngineRefused, EngineSilent
 from engine.wire.frames import attach
 from engine.wire.messages import (
     Done,
@@ -85,6 +87,20 @@ def test_a_plate_alone_needs_no_person(client: Client, work: Path) -> None:
     look(client, preview(shot, shows="plate"))
     with pytest.raises(EngineRefused, match="replaces nobody"):
         client.ask(preview(shot), Previewed)
+
+
+def test_a_preview_in_another_linear_space(client: Client, work: Path) -> None:
+    shot = shot_of(work)
+    own = look(client, preview(shot))[1]
+    told, other = look(client, preview(shot, colorspace="ACEScg"))
+    assert told.colorspace == "ACEScg"
+    # Linear Rec.709 to ACEScg with Bradford's adaptation, as the ACES configurations have it.
+    matrix = np.array([[0.6131, 0.3395, 0.0474], [0.0702, 0.9164, 0.0135], [0.0206, 0.1096, 0.8698]])
+    np.testing.assert_allclose(other[..., :3], own[..., :3] @ matrix.T, atol=2e-4)
+    np.testing.assert_array_equal(other[..., 3], own[..., 3])
+    for name, message in (("ACEScct", "is not linear light"), ("Nowhere", "no colour space")):
+        with pytest.raises(EngineRefused, match=message):
+            client.ask(preview(shot, colorspace=name), Previewed)
 
 
 def test_no_consent_no_preview(client: Client, work: Path) -> None:
@@ -194,6 +210,68 @@ def submitted(client: Client, asked: Lease, pixels: np.ndarray) -> str:
     attach(asked, leased)[...] = pixels
     client.ask(Submit(leased.lease), Done)
     return leased.lease
+
+
+def test_who_is_not_in_a_frame_leaves_the_others_alone(client: Client, work: Path) -> None:
+    """Of two that are asked for, one is there, in a frame that is solved alone."""
+    one = msgspec.structs.replace(shot_of(work), tracks="")
+    two = msgspec.structs.replace(one, replace=(*one.replace, msgspec.structs.replace(one.replace[0], face="2")))
+    first, second = look(client, preview(one)), look(client, preview(two))
+    assert second[0].faces == 1
+    np.testing.assert_array_equal(first[1], second[1])
+
+
+def test_a_still_picture_has_its_face_in_every_frame(client: Client, work: Path) -> None:
+    shot = msgspec.structs.replace(shot_of(work), tracks="")
+    lease = submitted(client, Lease(SIDE, SIDE, 4, "float32"), picture_of(work / "plate/sh.1001.exr"))
+    assert [look(client, preview(shot, frame, source=lease))[0].faces for frame in (1, 2, 1001)] == [1, 1, 1]
+    client.ask(Release(lease), Done)
+
+
+def test_a_frame_replaced_with_its_time_is_read_anew(client: Client, work: Path) -> None:
+    aged(work)
+    plate, shot = work / "plate/sh.1001.exr", msgspec.structs.replace(shot_of(work), replace=())
+    stat, old = plate.stat(), plate.read_bytes()
+    before = look(client, preview(shot, shows="plate"))[1]
+    # As cp -p does it: the same file, the same size, the same time of change; only its pixels are others.
+    at = old.index(b"\x78", len(old) // 2)
+    plate.write_bytes(old[:at] + bytes([old[at] ^ 1]) + old[at + 1 :])
+    os.utime(plate, ns=(stat.st_atime_ns, stat.st_mtime_ns))
+    assert plate.stat().st_mtime_ns == stat.st_mtime_ns
+    with pytest.raises(EngineRefused, match="damaged"):
+        look(client, preview(shot, shows="plate"))
+    assert before.any()
+
+
+def test_a_preview_that_comes_too_late_is_released(engine: EngineProcess, work: Path) -> None:
+    with engine.client(patience=10.0) as client:
+        client._patience = 0.0
+        for _ in range(3):
+            with pytest.raises(EngineSilent):
+                client.ask(preview(shot_of(work)), Previewed)
+        client._patience = 10.0
+        end = time.monotonic() + 20
+        state = client.ask(Status(), State)
+        while state.previews and time.monotonic() < end:
+            time.sleep(0.1)
+            state = client.ask(Status(), State)
+        time.sleep(0.2)
+        client.ask(Status(), State)
+        # As many as one client may have at once.
+        leases = [client.ask(Lease(8, 8, 4, "float32"), Leased).lease for _ in range(32)]
+        assert len(set(leases)) == 32
+
+
+def test_a_size_that_cannot_be_handed_over_is_refused_before_it_is_made(client: Client, work: Path) -> None:
+    large = np.zeros((6144, 6144), np.float16)
+    header = {"compression": OpenEXR.ZIP_COMPRESSION, "type": OpenEXR.scanlineimage}
+    (work / "large").mkdir()
+    OpenEXR.File(header, {name: large for name in "RGB"}).write(str(work / "large/l.1.exr"))
+    shot = msgspec.structs.replace(shot_of(work), plate=Plate(path=str(work / "large")))
+    start = time.monotonic()
+    with pytest.raises(EngineRefused, match="--memory"):
+        client.ask(preview(shot, 1, shows="plate"), Previewed)
+    assert time.monotonic() - start < 5
 
 
 @pytest.mark.parametrize("channels", [3, 4])

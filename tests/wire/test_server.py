@@ -241,6 +241,9 @@ def test_a_client_that_does_not_read(engine: EngineProcess, raw: Raw) -> None:
             time.sleep(0.001)
     lives(engine)
     assert _resident(engine) - before < 100
+    # libzmq 4.3.5 may abort where a client goes away with its queues full (its issue 4841): let them run empty.
+    while answers(dealer, 0.5):
+        pass
 
 
 def _resident(engine: EngineProcess) -> float:

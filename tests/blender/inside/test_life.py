@@ -21,6 +21,7 @@ def test_disabled_and_enabled_again(addon: Any) -> None:
     assert PACKAGE not in bpy.context.preferences.addons
     assert not names() and not hasattr(clips, "faceplate")
     assert not hasattr(bpy.types.WindowManager, "faceplate_follow")
+    assert not hasattr(bpy.types.WindowManager, "faceplate_mesh")
     assert len(bpy.app.handlers.frame_change_post) == handlers - 1
     preferences.addon_enable(module=PACKAGE)
     assert names() and len(bpy.app.handlers.frame_change_post) == handlers
