@@ -17,7 +17,9 @@ from engine.folders import make_folder
 from engine.kept import NOTHING, Keep
 from engine.outputs import Places, find_places
 from engine.pipeline import flow
+from engine.plates.companion import BESIDE
 from engine.plates.frame import Frame
+from engine.plates.naming import companion_path
 from engine.plates.plate import Plate
 from engine.plates.sequence import parse_frames, range_text
 from engine.plates.write import remove_leftovers, write_frame
@@ -151,7 +153,7 @@ def _render(job: _Job, wanted: list[int], redo: bool, report: Report, cancelled:
     for number in wanted:
         path = job.places.path(number)
         if not redo and job.marks.done(number, path, job.plate.path(number)):
-            report(FrameSkipped(number, shown(path), "done already, by the same recipe"))
+            report(FrameSkipped(number, shown(path), "done already, by the same recipe", _layers(job, path)))
         else:
             todo.append(number)
     counts = counts._replace(skipped=len(wanted) - len(todo))
@@ -214,7 +216,14 @@ def _write(job: _Job, edited: _Edited) -> FrameDone:
     written = write_frame(edited.frame, path, output.compression, output.chunks, output.layers_in)
     milliseconds = {**edited.report.milliseconds, "write": _since(start)}
     report = edited.report
-    return FrameDone(number, shown(path), report.faces, milliseconds, report.pixels, written.in_place, written.note)
+    told = report.faces, milliseconds, report.pixels, written.in_place, written.note
+    return FrameDone(number, shown(path), *told, _layers(job, path))
+
+
+def _layers(job: _Job, path: Path) -> str:
+    """The file of a frame's layers, as events have it."""
+    output = job.shot.output
+    return shown(companion_path(path)) if output.layers and output.layers_in in BESIDE else ""
 
 
 def _since(start: float) -> float:

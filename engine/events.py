@@ -44,7 +44,7 @@ class FrameDone(Event, frozen=True, tag="frame-done"):
 
     `pixels` counts those under the mattes: written; clipped by the plate's view; not_finite, which were left alone;
     negative, in a channel, after the composite. `in_place`: the file is the plate's, edited; `note` says why not, or
-    what else a person should know of how it was written.
+    what else a person should know of how it was written. `layers` is the file beside it, where they have one.
     """
 
     frame: int
@@ -54,6 +54,7 @@ class FrameDone(Event, frozen=True, tag="frame-done"):
     pixels: dict[str, int] = {}
     in_place: bool = False
     note: str = ""
+    layers: str = ""
 
 
 class FrameSkipped(Event, frozen=True, tag="frame-skipped"):
@@ -62,6 +63,7 @@ class FrameSkipped(Event, frozen=True, tag="frame-skipped"):
     frame: int
     path: str
     reason: str
+    layers: str = ""
 
 
 class FrameFailed(Event, frozen=True, tag="frame-failed"):

@@ -12,8 +12,8 @@ _CANCELLED = "cancelled"
 class Work:
     """A solve or a swap; also several one after the other, as where settings change from frame to frame.
 
-    `outcome` is empty while it goes on. `paths` are the files of the frames that are written, `failed` says why others
-    are not; `failure` is why the whole is not done.
+    `outcome` is empty while it goes on. `paths` are the files of the frames that are written, `layers` those of their
+    layers where they are beside them, `failed` says why others are not; `failure` is why the whole is not done.
     """
 
     def __init__(
@@ -26,6 +26,7 @@ class Work:
         self.done, self.total, self.seconds_left = 0, total, -1.0
         self.notices: list[str] = []
         self.paths: dict[int, str] = {}
+        self.layers: dict[int, str] = {}
         self.failed: dict[int, str] = {}
         self._contact, self._requests, self._ended = contact, iter(requests), ended
         self._is_one = not total
@@ -92,6 +93,8 @@ class Work:
                 self.notices.append(message)
             case {"type": "frame-done" | "frame-skipped", "frame": frame, "path": path}:
                 self.paths[frame] = path
+                if event.get("layers"):
+                    self.layers[frame] = event["layers"]
                 self._count()
             case {"type": "frame-failed", "frame": frame, "message": message}:
                 self.failed[frame] = message

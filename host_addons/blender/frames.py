@@ -5,25 +5,19 @@
 """
 
 import os
-import re
 from pathlib import Path
 from typing import Any
 
 import bpy
 
 from engine.wire.messages import Footage
-
-# Blender takes the last digits of a name, before its suffix, for the number.
-_NUMBER = re.compile(r"(?P<head>.*?)(?P<digits>\d+)(?P<tail>\D*)$")
+from engine.wire.sequence import number_of, pattern
 
 
 def plate_path(clip: bpy.types.MovieClip) -> str:
     """The clip's footage as the engine names it: a sequence with # for each digit of its number."""
     path = Path(whole_path(clip, clip.filepath))
-    found = _NUMBER.match(path.stem)
-    if clip.source != "SEQUENCE" or found is None:
-        return str(path)
-    return str(path.with_name(f"{found['head']}{'#' * len(found['digits'])}{found['tail']}{path.suffix}"))
+    return str(pattern(path)) if clip.source == "SEQUENCE" else str(path)
 
 
 def whole_path(clip: bpy.types.MovieClip, path: str) -> str:
@@ -34,6 +28,12 @@ def whole_path(clip: bpy.types.MovieClip, path: str) -> str:
 def clip_number(clip: bpy.types.MovieClip, frame: int) -> int:
     """The number of the file that a movie clip shows at a frame of the scene."""
     return _first_number(clip) + frame - clip.frame_start + clip.frame_offset
+
+
+def clip_numbers(clip: bpy.types.MovieClip) -> range:
+    """The numbers of all files of a movie clip."""
+    first = clip_number(clip, clip.frame_start)
+    return range(first, first + clip.frame_duration)
 
 
 def clip_frame(clip: bpy.types.MovieClip, number: int) -> int:
@@ -64,5 +64,4 @@ def plate_corner(clip: Any, footage: Footage) -> tuple[int, int] | None:
 
 def _first_number(clip: bpy.types.MovieClip) -> int:
     """The number in the name of the file that the clip was opened by; a movie's first frame is 1."""
-    found = _NUMBER.match(Path(clip.filepath).stem) if clip.source == "SEQUENCE" else None
-    return int(found["digits"]) if found else 1
+    return number_of(Path(clip.filepath)) if clip.source == "SEQUENCE" else 1

@@ -1,19 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What the engine works on for this Blender: solving the shot of a clip, and replacing faces in it."""
 
-import re
 from collections.abc import Callable, Iterator
 from itertools import groupby
 
 import bpy
 
 from engine.wire.messages import Solve, Swap
+from engine.wire.sequence import numbers_in
 from engine.wire.work import Work
 
 from . import frames, settings
 from .connection import engine
-
-_RANGE = re.compile(r"(-?\d+)(?:-(-?\d+)(?:x(\d+))?)?$")
 
 # The last that was begun, whether or not it is over; at most one.
 latest: list[Work] = []
@@ -58,12 +56,4 @@ def _stretches(clip: bpy.types.MovieClip, numbers: list[int], redo: bool) -> Ite
 
 def _numbers(clip: bpy.types.MovieClip, text: str) -> list[int]:
     """The numbers in a range such as 1001-1024x2,1030; of an empty one, those of the whole clip."""
-    if not text:
-        first = frames.clip_number(clip, clip.frame_start)
-        return list(range(first, first + clip.frame_duration))
-    numbers: set[int] = set()
-    for part in text.split(","):
-        if found := _RANGE.match(part.strip()):
-            first, last, step = int(found[1]), int(found[2] or found[1]), int(found[3] or 1)
-            numbers.update(range(first, last + 1, step))
-    return sorted(numbers)
+    return numbers_in(text) if text else list(frames.clip_numbers(clip))

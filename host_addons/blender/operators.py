@@ -11,7 +11,7 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from engine.wire.work import Work
 
-from . import jobs, people, preview, result
+from . import handover, jobs, people, preview, result
 from .connection import engine, redraw
 from .settings import clip_of
 
@@ -146,13 +146,14 @@ class FACEPLATE_OT_replace(_Works, bpy.types.Operator):
 
     bl_idname = "faceplate.replace"
     bl_label = "Replace Face"
+    bl_options = {"UNDO"}
 
     frames: StringProperty(name="Frames", description="Numbers of files, such as 1001-1010; empty means all")
     redo: BoolProperty(name="Redo", description="Write frames anew that are there already")
 
     def make(self, clip: Any) -> Work:
         uid = clip.session_uid
-        return jobs.swap(clip, self.frames, self.redo, lambda work: result.arrived(uid, work.paths, work.failed))
+        return jobs.swap(clip, self.frames, self.redo, lambda work: result.arrived(uid, work))
 
 
 class FACEPLATE_OT_cancel(bpy.types.Operator):
@@ -223,6 +224,30 @@ class FACEPLATE_OT_assign(_OnClip, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
 
+class FACEPLATE_OT_tracks(_OnClip, bpy.types.Operator):
+    """Make tracks of the eyes, the nose, the mouth and the chin of a face, and an animated mask of its outline"""
+
+    bl_idname = "faceplate.tracks"
+    bl_label = "Tracks to Blender"
+
+    face: StringProperty(name="Face", default="largest")
+
+    def begin(self, clip: Any, frame: int) -> Callable[[], bool]:
+        return handover.tracks(clip, self.face)
+
+
+class FACEPLATE_OT_mesh(_OnClip, bpy.types.Operator):
+    """Make an animated mesh of a face, which covers it in the plate when it is seen through the scene's camera"""
+
+    bl_idname = "faceplate.mesh"
+    bl_label = "Mesh to Blender"
+
+    face: StringProperty(name="Face", default="largest")
+
+    def begin(self, clip: Any, frame: int) -> Callable[[], bool]:
+        return handover.mesh(clip, self.face)
+
+
 register, unregister = bpy.utils.register_classes_factory(
     (
         FACEPLATE_OT_connect,
@@ -232,5 +257,7 @@ register, unregister = bpy.utils.register_classes_factory(
         FACEPLATE_OT_cancel,
         FACEPLATE_OT_preview,
         FACEPLATE_OT_assign,
+        FACEPLATE_OT_tracks,
+        FACEPLATE_OT_mesh,
     )
 )

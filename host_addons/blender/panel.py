@@ -105,6 +105,7 @@ class FACEPLATE_PT_replace(_OnClip, bpy.types.Panel):
         row.operator("faceplate.preview", icon="IMAGE_DATA")
         row.prop(context.window_manager, "faceplate_follow", text="", icon="PLAY")
         layout.operator("faceplate.replace", icon="RENDER_ANIMATION")
+        layout.row(align=True).prop(settings_of(clip), "result_to")
         column = layout.column(align=True)
         for told in preview.latest:
             column.label(text=f"Frame {told.frame}: {told.faces} replaced")
@@ -192,6 +193,9 @@ def _draw_face(layout: Any, clip: bpy.types.MovieClip, face: Any) -> None:
     known = people.identity_of(clip, person.identity) if person else None
     text = (known.person if known else "") or (Path(person.identity).name if person else "Nobody")
     column.operator_menu_enum("faceplate.assign", "identity", text=text, icon="USER").face = str(face.number)
+    row = column.row(align=True)
+    row.operator("faceplate.tracks", text="Tracks", icon="TRACKER").face = str(face.number)
+    row.operator("faceplate.mesh", text="Mesh", icon="MESH_DATA").face = str(face.number)
 
 
 def _draw_progress(layout: Any) -> None:

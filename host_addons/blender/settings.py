@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import bpy
-from bpy.props import CollectionProperty, PointerProperty, StringProperty
+from bpy.props import CollectionProperty, EnumProperty, PointerProperty, StringProperty
 from bpy_extras import anim_utils
 
 from .frames import plate_path, whole_path
@@ -23,11 +23,18 @@ _PEOPLE = "replace"
 # Of a path that may begin with // for the folder of the file, where Blender wants to know that.
 RELATIVE: set[Any] = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5) else set()
 _CURVE = "faceplate."
+COMPOSITOR, SEQUENCER, CLIP = "COMPOSITOR", "SEQUENCER", "CLIP"
+_PLACES = (
+    (COMPOSITOR, "Compositor", "Image nodes of the frames and of their layers, and a node group that lays them", 1),
+    (SEQUENCER, "Sequencer", "A strip over the plate, with its start and its offsets", 2),
+    (CLIP, "Movie Clip", "A movie clip, to track in the result", 4),
+)
 
 # What Blender is told of each setting, by the setting's dotted name.
 ENTRIES: dict[str, dict[str, Any]] = {
     entry["name"]: entry for entry in json.loads(Path(__file__).with_name("settings.json").read_text(encoding="utf-8"))
 }
+_LAYERS = [item[0] for item in ENTRIES["output.layers"]["with"]["items"]]
 # Called when a setting was changed.
 watchers: list[Callable[[], None]] = []
 
@@ -40,6 +47,11 @@ def settings_of(clip: Any) -> Any:
 def clip_of(context: bpy.types.Context) -> bpy.types.MovieClip | None:
     """The movie clip that is shown; elsewhere the scene's own."""
     return getattr(context, "edit_movieclip", None) or context.scene.active_clip
+
+
+def clip_with(uid: int) -> Any:
+    """The clip of that number in this session; None once it is removed. Undo makes clips anew."""
+    return next((clip for clip in bpy.data.movieclips if clip.session_uid == uid), None)
 
 
 def plain_shot(clip: bpy.types.MovieClip, frame: float | None = None) -> dict[str, Any]:
@@ -59,8 +71,11 @@ def plain_shot(clip: bpy.types.MovieClip, frame: float | None = None) -> dict[st
             table.setdefault(key, value)
         elif value:
             table[key.removesuffix("_automatic")] = entry["stands_for"]
-    path = plain["plate"]["path"] = plate_path(clip)
-    plain["output"]["path"] = whole_path(clip, plain["output"]["path"]) or str(Path(path).parent / _RESULT)
+    path, output = plate_path(clip), plain["output"]
+    plain["plate"]["path"], output["path"] = path, whole_path(clip, output["path"]) or str(Path(path).parent / _RESULT)
+    if COMPOSITOR in shot.result_to:
+        output["layers"] = [layer for layer in _LAYERS if layer in {"patch", "matte", *output["layers"]}]
+        output["layers_in"] = "file"
     plain["tracks"] = whole_path(clip, plain["tracks"]) or _own_tracks(plain)
     return plain
 
@@ -91,17 +106,20 @@ def _own_tracks(plain: dict[str, Any]) -> str:
     return str(cache_folder() / name)
 
 
-def _curves(clip: bpy.types.MovieClip) -> dict[str, Any]:
-    """The curves of the clip's animated settings, by the path of the property."""
-    animation: Any = clip.animation_data
+def curves_of(animated: Any) -> list[Any]:
+    """The curves of a data-block's animation."""
+    animation = animated.animation_data
     if animation is None or animation.action is None:
-        return {}
+        return []
     holder = animation.action
     if not hasattr(holder, "fcurves"):
         holder = anim_utils.action_get_channelbag_for_slot(holder, animation.action_slot)
-    return {
-        curve.data_path: curve for curve in (holder.fcurves if holder else ()) if curve.data_path.startswith(_CURVE)
-    }
+    return list(holder.fcurves) if holder else []
+
+
+def _curves(clip: bpy.types.MovieClip) -> dict[str, Any]:
+    """The curves of the clip's animated settings, by the path of the property."""
+    return {curve.data_path: curve for curve in curves_of(clip) if curve.data_path.startswith(_CURVE)}
 
 
 def changed(group: Any, context: bpy.types.Context) -> None:
@@ -136,6 +154,9 @@ def _make_groups() -> list[type]:
         shot[section] = CollectionProperty(type=group) if section == _PEOPLE else PointerProperty(type=group)
     shot["result"] = StringProperty(
         name="Result", subtype="FILE_PATH", description="A frame of the last result", options=RELATIVE
+    )
+    shot["result_to"] = EnumProperty(
+        name="Result To", description="Where the frames go once they are written", items=_PLACES, options={"ENUM_FLAG"}
     )
     return [*groups.values(), _group("shot", shot)]
 

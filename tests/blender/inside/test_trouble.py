@@ -69,7 +69,7 @@ def test_an_error_of_the_engine_is_the_operator_s(engine: Any, clip: Any, work: 
 def test_a_cancelled_job_leaves_whole_frames(addon: Any, engine: Any, clip: Any, work: Path) -> None:
     jobs, result = addon("jobs"), addon("result")
     uid = clip.session_uid
-    running = jobs.begin(jobs.swap(clip, "", False, lambda work: result.arrived(uid, work.paths, work.failed)))
+    running = jobs.begin(jobs.swap(clip, "", False, lambda work: result.arrived(uid, work)))
     assert not ops.faceplate.replace.poll() and ops.faceplate.cancel.poll()
     until(engine, lambda: bool(running.paths))
     assert ops.faceplate.cancel() == {"FINISHED"}

@@ -1,0 +1,48 @@
+"""For hosts that count frames by the last digits in the name of a file: the files of a sequence, and their numbers."""
+
+import re
+from pathlib import Path
+
+_NUMBERED = re.compile(r"(?P<head>.*?)(?P<digits>\d+)(?P<tail>\D*)$", re.DOTALL)
+_RANGE = re.compile(r"(-?\d+)(?:-(-?\d+)(?:x(\d+))?)?$")
+
+
+def number_of(path: Path) -> int:
+    """The number in the name of a file; 1 where there is none."""
+    found = _NUMBERED.match(path.stem)
+    return int(found["digits"]) if found else 1
+
+
+def pattern(path: Path) -> Path:
+    """The sequence that a file is of, with # for each digit of its number; a file without one stays itself."""
+    found = _NUMBERED.match(path.stem)
+    return path if found is None else _named(path, found, "#" * len(found["digits"]))
+
+
+def numbered(path: Path, number: int) -> Path:
+    """The file of the same sequence that has this number; a file without one stays itself."""
+    found = _NUMBERED.match(path.stem)
+    return path if found is None else _named(path, found, f"{number:0{len(found['digits'])}d}")
+
+
+def numbers_beside(path: Path) -> list[int]:
+    """The numbers of the files of the same sequence that are in its folder, in order."""
+    found = _NUMBERED.match(path.stem)
+    if found is None:
+        return [1]
+    names = re.compile(re.escape(found["head"]) + r"(\d+)" + re.escape(found["tail"] + path.suffix))
+    return sorted(int(named[1]) for one in path.parent.iterdir() if (named := names.fullmatch(one.name)))
+
+
+def numbers_in(text: str) -> list[int]:
+    """The numbers in a range such as 1001-1024x2,1030, in order; what is no number is left out."""
+    numbers: set[int] = set()
+    for part in text.split(","):
+        if found := _RANGE.match(part.strip()):
+            first, last, step = int(found[1]), int(found[2] or found[1]), int(found[3] or 1)
+            numbers.update(range(first, last + 1, step))
+    return sorted(numbers)
+
+
+def _named(path: Path, found: re.Match[str], digits: str) -> Path:
+    return path.with_name(f"{found['head']}{digits}{found['tail']}{path.suffix}")

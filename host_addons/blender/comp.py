@@ -1,0 +1,148 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""Faceplate Comp, a node group that lays the patch over the plate, and its place in the scene's compositor."""
+
+from collections.abc import Callable
+from typing import Any
+
+import bpy
+
+GROUP = "Faceplate Comp"
+# Key by which nodes and images are found again that a result has made.
+OWN = "faceplate_of"
+
+_NEW = bpy.app.version >= (5, 0)
+# Before Blender 4.5, what grows and softens a matte has no sockets for how far: it is set in the group's own nodes.
+_SOCKETS = bpy.app.version >= (4, 5)
+_MIX, _GAMMA = ("ShaderNodeMix", "ShaderNodeGamma") if _NEW else ("CompositorNodeMixRGB", "CompositorNodeGamma")
+# Of the sockets of a mix of colours: how much, of what, with what, and the result.
+_FACTOR, _UNDER, _OVER, _MIXED = (0, 6, 7, 2) if _NEW else (0, 1, 2, 0)
+_MATH = "ShaderNodeMath" if _SOCKETS else "CompositorNodeMath"
+_COLOR, _FLOAT, _INT = "NodeSocketColor", "NodeSocketFloat", "NodeSocketInt"
+# Name, kind, default, least, most, description.
+_INPUTS: tuple[tuple[str, str, Any, float, float, str], ...] = (
+    ("Plate", _COLOR, (0.0, 0.0, 0.0, 1.0), 0, 0, "The frame as it is"),
+    ("Patch", _COLOR, (0.0, 0.0, 0.0, 1.0), 0, 0, "The new face, of the layers"),
+    ("Matte", _FLOAT, 0.0, 0.0, 1.0, "How much of the patch is used, of the layers"),
+    ("Grow", _INT, 0, -100, 100, "Pixels by which the matte is made larger"),
+    ("Soften", _FLOAT, 0.0, 0.0, 100.0, "Pixels by which the matte is blurred"),
+    ("Mix", _FLOAT, 1.0, 0.0, 1.0, "How much of the result is seen; 0 is the plate"),
+    ("Exposure", _FLOAT, 0.0, -10.0, 10.0, "Stops by which the patch is made brighter"),
+    ("Gain", _COLOR, (1.0, 1.0, 1.0, 1.0), 0, 0, "What the patch is multiplied by"),
+    ("Gamma", _FLOAT, 1.0, 0.01, 10.0, "Power that the patch is raised to"),
+)
+
+
+def own(things: Any, mark: str) -> Any:
+    """The one among nodes, images or the like that an earlier result has made for the same, or None."""
+    return next((thing for thing in things if thing.get(OWN) == mark), None)
+
+
+def node_group() -> Any:
+    """The node group; made where the file has none, and left alone where it has."""
+    found = bpy.data.node_groups.get(GROUP)
+    if found is not None:
+        return found
+    tree: Any = bpy.data.node_groups.new(GROUP, "CompositorNodeTree")
+    for name, kind, default, least, most, description in _INPUTS:
+        if not _SOCKETS and name in ("Grow", "Soften"):
+            continue
+        socket = tree.interface.new_socket(name, description=description, in_out="INPUT", socket_type=kind)
+        socket.default_value = default
+        if kind != _COLOR:
+            socket.min_value, socket.max_value = least, most
+    tree.interface.new_socket("Result", in_out="OUTPUT", socket_type=_COLOR)
+    _connect(tree, tree.nodes.new("NodeGroupInput").outputs)
+    _arrange(tree)
+    tree.asset_mark()
+    tree.asset_data.description = "Lays the face that Faceplate has made over the plate"
+    return tree
+
+
+def _connect(tree: Any, given: Any) -> None:
+    matte, patch = given["Matte"], given["Patch"]
+    grown = _add(tree, "CompositorNodeDilateErode", "Grow", {0: matte})
+    softened = _add(tree, "CompositorNodeBlur", "Soften", {0: grown.outputs[0]})
+    if _SOCKETS:
+        tree.links.new(given["Grow"], grown.inputs["Size"])
+        tree.links.new(given["Soften"], softened.inputs["Size"])
+    exposed = _add(tree, "CompositorNodeExposure", "Exposure", {0: patch, 1: given["Exposure"]})
+    gained = _mix(tree, "Gain", exposed.outputs[0], given["Gain"], "MULTIPLY")
+    gained.inputs[_FACTOR].default_value = 1.0
+    graded = _add(tree, _GAMMA, "Gamma", {0: gained.outputs[_MIXED], 1: given["Gamma"]})
+    used = _add(tree, _MATH, "Mix", {0: softened.outputs[0], 1: given["Mix"]})
+    used.operation = "MULTIPLY"
+    mixed = _mix(tree, "Result", given["Plate"], graded.outputs[0], "MIX")
+    tree.links.new(used.outputs[0], mixed.inputs[_FACTOR])
+    _add(tree, "NodeGroupOutput", "", {0: mixed.outputs[_MIXED]})
+
+
+def _add(tree: Any, kind: str, label: str, links: dict[int, Any]) -> Any:
+    node = tree.nodes.new(kind)
+    node.label = label
+    for index, socket in links.items():
+        tree.links.new(socket, node.inputs[index])
+    return node
+
+
+def _mix(tree: Any, label: str, under: Any, over: Any, blend: str) -> Any:
+    node = tree.nodes.new(_MIX)
+    node.label, node.blend_type = label, blend
+    if _NEW:
+        node.data_type = "RGBA"
+    tree.links.new(under, node.inputs[_UNDER])
+    tree.links.new(over, node.inputs[_OVER])
+    return node
+
+
+def _arrange(tree: Any) -> None:
+    for index, node in enumerate(tree.nodes):
+        node.location = 200 * index, -150 * (index % 3)
+
+
+def put(scene: Any, clip: bpy.types.MovieClip, images: dict[str, Any], time: Callable[[Any], None]) -> None:
+    """Put a result's images and the node group into the scene's compositor, or renew them where they are.
+
+    `time` tells a node which frames it shows. What the output shows is changed only where nothing is connected to it.
+    """
+    tree = _tree(scene)
+
+    def node(kind: str, label: str) -> Any:
+        mark = f"{label} {clip.name}"
+        found = own(tree.nodes, mark)
+        if found is None:
+            found = tree.nodes.new(kind)
+            found[OWN], found.label = mark, label
+            found.location = -600 + 300 * (label == GROUP), 200 - 300 * len([one for one in tree.nodes if OWN in one])
+        return found
+
+    plate, group = node("CompositorNodeMovieClip", "Plate"), node("CompositorNodeGroup", GROUP)
+    plate.clip, group.node_tree = clip, group.node_tree or node_group()
+    for label, image in images.items():
+        shown = node("CompositorNodeImage", label)
+        shown.image = image
+        time(shown)
+    layers = own(tree.nodes, f"Layers {clip.name}").outputs
+    for socket, name in ((plate.outputs[0], "Plate"), (layers["patch"], "Patch"), (layers["matte"], "Matte")):
+        tree.links.new(socket, group.inputs[name])
+    output = _output(tree)
+    if not output.inputs[0].is_linked:
+        tree.links.new(group.outputs[0], output.inputs[0])
+
+
+def _tree(scene: Any) -> Any:
+    """The scene's compositor, empty where there was none."""
+    if not _NEW:
+        is_new, scene.use_nodes = scene.node_tree is None, True
+        if is_new:
+            scene.node_tree.nodes.clear()
+        return scene.node_tree
+    if scene.compositing_node_group is None:
+        tree: Any = bpy.data.node_groups.new("Compositor", "CompositorNodeTree")
+        tree.interface.new_socket("Image", in_out="OUTPUT", socket_type=_COLOR)
+        scene.compositing_node_group = tree
+    return scene.compositing_node_group
+
+
+def _output(tree: Any) -> Any:
+    kind = "NodeGroupOutput" if _NEW else "CompositorNodeComposite"
+    return next((node for node in tree.nodes if node.bl_idname == kind), None) or tree.nodes.new(kind)

@@ -1,0 +1,161 @@
+# SPDX-License-Identifier: GPL-3.0-or-later
+"""The solve, handed over: tracks and a mask on the clip, and the face as a mesh that moves before the camera."""
+
+import re
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import bpy
+import numpy as np
+from mathutils import Matrix
+
+from engine.wire.surface import Surface, ask_surface, write_point_cache
+
+from . import frames, settings
+from .connection import engine
+from .preferences import cache_folder
+
+# The engine's centimetres in Blender's metres.
+_SCALE = 0.01
+_CONSTANT, _LINEAR = 0, 1
+
+
+def tracks(clip: Any, face: str) -> Callable[[], bool]:
+    """Have tracks and a mask made of a face; what tells whether that is over."""
+
+    def put(clip: Any, surface: Surface) -> None:
+        _put_tracks(clip, face, surface)
+        _put_mask(clip, face, surface)
+
+    return _ask(clip, face, 0.0, put)
+
+
+def mesh(clip: Any, face: str) -> Callable[[], bool]:
+    """Have a mesh made of a face, in the space of the scene's camera; what tells whether that is over."""
+    camera = _camera(bpy.context.scene, clip)
+    width, height = clip.size
+    projection = camera.calc_matrix_camera(bpy.context.evaluated_depsgraph_get(), x=width, y=height)
+    focal = projection[0][0] * width / 2
+    # The engine's camera looks through the middle of the plate; this one may be shifted.
+    shear = Matrix.Identity(4)
+    shear[0][2], shear[1][2] = -projection[0][2] / projection[0][0], -projection[1][2] / projection[1][1]
+
+    def put(clip: Any, surface: Surface) -> None:
+        found = _put_mesh(clip, face, surface, focal)
+        across, down = _off_middle(clip, surface)
+        moved = shear.copy()
+        moved[0][2], moved[1][2] = shear[0][2] - across / focal, shear[1][2] + down / focal
+        found.parent, found.matrix_parent_inverse = _camera(bpy.context.scene, clip), moved
+
+    return _ask(clip, face, focal, put)
+
+
+def _ask(clip: Any, face: str, focal: float, put: Callable[[Any, Surface], None]) -> Callable[[], bool]:
+    uid, plain = clip.session_uid, settings.plain_shot(clip)
+    shot = {name: plain[name] for name in ("plate", "solve", "tracks")}
+
+    def take(surface: Surface) -> None:
+        found = settings.clip_with(uid)
+        if found is not None:
+            put(found, surface)
+            bpy.ops.ed.undo_push(message="Faceplate")
+
+    return ask_surface(engine, shot, face, frames.clip_numbers(clip), focal, take)
+
+
+def _corner(clip: Any, surface: Surface) -> tuple[int, int]:
+    return frames.plate_corner(clip, surface.footage) or (0, 0)
+
+
+def _off_middle(clip: Any, surface: Surface) -> tuple[float, float]:
+    """How far the middle of the plate, which the engine's camera looks through, is from that of Blender's picture."""
+    (left, top), (width, height) = _corner(clip, surface), clip.size
+    return surface.footage.width / 2 - left - width / 2, surface.footage.height / 2 - top - height / 2
+
+
+def _put_tracks(clip: Any, face: str, surface: Surface) -> None:
+    (width, height), corner = clip.size, _corner(clip, surface)
+    known = clip.tracking.objects[0].tracks
+    for name, point in surface.topology.landmarks.items():
+        title = f"Faceplate {face} {name}"
+        track = known.get(title) or known.new(name=title, frame=1)
+        for frame in [marker.frame for marker in track.markers if marker.frame > len(surface.seen)]:
+            track.markers.delete_frame(frame)
+        for index, (x, y) in enumerate((surface.points[:, point, :2] - corner).tolist()):
+            marker = track.markers.insert_frame(index + 1, co=(x / width, 1.0 - y / height))
+            marker.mute = not surface.seen[index]
+
+
+def _put_mask(clip: Any, face: str, surface: Surface) -> None:
+    ring = list(surface.topology.rings["hull"])
+    name = f"Faceplate {clip.name}"
+    made: Any = bpy.data.masks.get(name) or bpy.data.masks.new(name)
+    made.use_fake_user = True
+    made.frame_start, made.frame_end = clip.frame_start, clip.frame_start + len(surface.seen) - 1
+    if face in made.layers:
+        made.layers.remove(made.layers[face])
+    layer = made.layers.new(name=face)
+    spline = layer.splines.new()
+    spline.use_cyclic = True
+    spline.points.add(len(ring) - 1)
+    # A mask lies in a square as large as the longer side, with the plate in its middle, y upwards.
+    width, height = clip.size
+    places = ((surface.points[:, ring, :2] - _corner(clip, surface)) * (1, -1) + (-width / 2, height / 2)) / max(
+        width, height
+    ) + 0.5
+    for index, point in enumerate(spline.points):
+        point.handle_type = "VECTOR"
+        path = f'layers["{bpy.utils.escape_identifier(face)}"].splines[0].points[{index}].co'
+        _animate(made, path, clip.frame_start, places[:, index], _LINEAR)
+    path = f'layers["{bpy.utils.escape_identifier(face)}"].alpha'
+    _animate(made, path, clip.frame_start, surface.seen[:, None], _CONSTANT)
+
+
+def _camera(scene: Any, clip: Any) -> Any:
+    """The scene's camera; where there is none, one with the lens of the clip's tracking camera."""
+    if scene.camera is None:
+        scene.camera = bpy.data.objects.new("Camera", bpy.data.cameras.new("Camera"))
+        scene.collection.objects.link(scene.camera)
+        data: Any = scene.camera.data
+        tracked = clip.tracking.camera
+        data.sensor_fit, data.sensor_width, data.lens = "HORIZONTAL", tracked.sensor_width, tracked.focal_length
+        bpy.context.view_layer.update()
+    return scene.camera
+
+
+def _put_mesh(clip: Any, face: str, surface: Surface, focal: float) -> Any:
+    name, topology = f"Faceplate {clip.name} {face}", surface.topology
+    points = surface.points[:, : len(topology.uv)]
+    found: Any = bpy.data.objects.get(name)
+    if found is None:
+        made: Any = bpy.data.meshes.new(name)
+        made.from_pydata(points[0].tolist(), [], topology.triangles)
+        corners = np.array(topology.uv, np.float32)[np.array(topology.triangles)]
+        made.uv_layers.new(name="Faceplate").data.foreach_set("uv", corners.reshape(-1))
+        made.shade_smooth()
+        found = bpy.data.objects.new(name, made)
+        bpy.context.scene.collection.objects.link(found)
+    shot = Path(settings.plain_shot(clip)["tracks"]).stem
+    path = cache_folder() / f"{shot}.{re.sub(r'[^0-9A-Za-z]+', '_', face)}.{focal:.2f}.pc2"
+    write_point_cache(path, points)
+    cache = found.modifiers.get("Faceplate") or found.modifiers.new("Faceplate", "MESH_CACHE")
+    cache.cache_format, cache.interpolation = "PC2", "NONE"
+    cache.filepath, cache.frame_start = str(path), clip.frame_start
+    found.scale = (_SCALE,) * 3
+    for hidden in ("hide_render", "hide_viewport"):
+        _animate(found, hidden, clip.frame_start, ~surface.seen[:, None], _CONSTANT)
+    return found
+
+
+def _animate(holder: Any, path: str, start: int, values: Any, interpolation: int) -> None:
+    """Give a property a key in each frame from `start` on: `values` (n, components)."""
+    holder.keyframe_insert(path, frame=start)
+    for curve in settings.curves_of(holder):
+        if curve.data_path == path:
+            keys = np.column_stack([np.arange(start, start + len(values)), values[:, curve.array_index]])
+            curve.keyframe_points.clear()
+            curve.keyframe_points.add(len(keys))
+            curve.keyframe_points.foreach_set("co", keys.astype(np.float32).reshape(-1))
+            curve.keyframe_points.foreach_set("interpolation", np.full(len(keys), interpolation, np.int32))
+            curve.update()
