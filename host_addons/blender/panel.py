@@ -178,6 +178,9 @@ def _draw_work(layout: Any, context: bpy.types.Context) -> None:
             layout.label(text=note)
     layout.operator("faceplate.replace", icon="RENDER_ANIMATION")
     layout.row(align=True).prop(settings_of(clip_of(context)), "result_to")
+    row = layout.row(align=True)
+    row.prop(settings_of(clip_of(context)), "mask", text="")
+    row.operator("faceplate.holdout", text="Hold Out")
 
 
 def _draw_section(layout: Any, group: Any, section: str) -> None:
