@@ -15,10 +15,10 @@ from engine.wire.errors import EngineError
 from engine.wire.frames import attach
 
 from . import frames, settings
-from .connection import engine
+from .connection import engine, redraw
 
 # Frames whose meshes are fetched at once, about a megabyte; pixels of a matte for the screen, at most, either way.
-_BLOCK, _MOST = 200, 640
+_BLOCK, _MOST = 200, 512
 _FAINT, _RING, _TINT = (1.0, 1.0, 1.0, 0.12), (0.3, 0.9, 1.0, 0.8), (1.0, 0.15, 0.1, 0.25)
 
 # Its stubs lack what it has.
@@ -42,7 +42,8 @@ class _Over:
     def mesh(self, shot: dict[str, Any], face: int, number: int) -> Any:
         """The points of a face in a frame, (478, 3) in plate pixels; None until they have come, and where none are."""
         block = number // _BLOCK
-        if (face, block) not in self._meshes:
+        # To ask without an engine would start one.
+        if (face, block) not in self._meshes and engine.state == "connected":
             kept = self._meshes[face, block] = {}
 
             def take(told: messages.Reply) -> None:
@@ -50,7 +51,7 @@ class _Over:
                     kept.update(zip(told.frames, points, strict=True))
 
             engine.ask(messages.Geometry(shot, str(face), block * _BLOCK, (block + 1) * _BLOCK - 1), take)
-        return self._meshes[face, block].get(number)
+        return self._meshes.get((face, block), {}).get(number)
 
     def texture(self, shot: dict[str, Any], number: int, scrub: str) -> Any:
         """The matte of a frame; None until it has come. It is asked for again where the recipe has changed."""
@@ -82,10 +83,10 @@ def _taken(told: messages.Geometries | messages.Previewed, step: int = 1) -> Any
 
 
 def _tinted(matte: Any) -> Any:
-    """A matte (height, width, 1) as a picture: a tint, and a line along the middle of its edge."""
+    """A matte (height, width, 1) as a picture: a tint, and more of it along the middle of its edge."""
     picture = np.empty((*matte.shape[:2], 4), np.float32)
     picture[..., :3] = _TINT[:3]
-    picture[..., 3:] = _TINT[3] * matte + 0.6 * np.clip(1.0 - 8.0 * np.abs(matte - 0.5), 0.0, 1.0)
+    picture[..., 3:] = _TINT[3] * matte + 6.0 * np.square(matte * (1.0 - matte))
     return picture
 
 
@@ -107,7 +108,7 @@ def _draw() -> None:
     over = _overs.get(clip.session_uid)
     if over is None or over.found is not found:
         over = _overs[clip.session_uid] = _Over(found)
-    number = frames.clip_number(clip, context.scene.frame_current)
+    number = frames.clip_number(clip, space.clip_user.frame_current)
     gpu.state.blend_set("ALPHA")
     with gpu.matrix.push_pop():
         _go_to_plate(context.region, clip.size, corner)
@@ -156,10 +157,15 @@ def _lines(triangles: tuple[tuple[int, int, int], ...], rings: tuple[tuple[int, 
 
 def register() -> None:
     _MANAGERS.faceplate_mesh = bpy.props.BoolProperty(
-        name="Mesh", default=True, description="Draw the meshes of the faces that were found over the clip"
+        name="Mesh",
+        default=True,
+        description="Draw the meshes of the faces that were found over the clip",
+        update=lambda manager, context: redraw(),
     )
     _MANAGERS.faceplate_matte = bpy.props.BoolProperty(
-        name="Matte", description="Draw over the clip where the frame is replaced; the engine makes it for each frame"
+        name="Matte",
+        description="Draw over the clip where the frame is replaced; the engine makes it for each frame",
+        update=lambda manager, context: redraw(),
     )
     # Without a window there is nothing to draw with.
     if not bpy.app.background:

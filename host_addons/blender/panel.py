@@ -2,6 +2,7 @@
 """The panel in the Movie Clip Editor's sidebar: what the engine says, and what is asked of it."""
 
 import textwrap
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -13,7 +14,13 @@ from .connection import engine
 from .settings import ENTRIES, clip_of, plain_shot, settings_of
 
 _STATES = {"none": "No engine", "starting": "Starting …", "connected": "Ready", "lost": "Lost; trying again …"}
-_CONSENTS = {"valid": "CHECKMARK", "missing": "ERROR", "expired": "ERROR", "unreadable": "ERROR"}
+# How the colour space of footage is known.
+_KNOWN_BY = {
+    "option": "as chosen",
+    "attribute": "as the file says",
+    "chromaticities": "by its chromaticities",
+    "default": "assumed",
+}
 # What mends an error, by its code: an operator, and what its button says.
 _MENDS = {
     "engine-missing": ("faceplate.connect", "Start Engine"),
@@ -23,7 +30,8 @@ _MENDS = {
     "not-solved": ("faceplate.find_faces", "Find Faces"),
     "consent": ("faceplate.refresh", "Look Again"),
 }
-_WIDTH = 44
+# Of the sidebar, in pixels: what no text has, and what a letter takes.
+_BESIDE, _LETTER = 90, 6
 
 
 class _InClipEditor:
@@ -51,7 +59,7 @@ class FACEPLATE_PT_main(_InClipEditor, bpy.types.Panel):
         row.label(text=_STATES[engine.state], icon="LINKED" if engine.state == "connected" else "UNLINKED")
         if engine.state == "connected":
             row.operator("faceplate.refresh", text="", icon="FILE_REFRESH")
-        elif engine.state != "starting":
+        elif engine.state == "none":
             row.operator("faceplate.connect")
         if engine.error is not None:
             _draw_error(layout, engine.error)
@@ -60,7 +68,8 @@ class FACEPLATE_PT_main(_InClipEditor, bpy.types.Panel):
             layout.label(text="Open a movie clip", icon="SEQUENCE")
             return
         _draw_footage(layout, clip)
-        _draw_work(layout, context)
+        if jobs.is_working():
+            _draw_progress(layout)
 
 
 class FACEPLATE_PT_people(_OnClip, bpy.types.Panel):
@@ -79,6 +88,33 @@ class FACEPLATE_PT_people(_OnClip, bpy.types.Panel):
         for face in found:
             _draw_face(layout, clip, face)
         layout.operator("faceplate.find_faces", text="Find Faces Again" if found else "Find Faces", icon="VIEWZOOM")
+
+
+class FACEPLATE_PT_replace(_OnClip, bpy.types.Panel):
+    bl_label = "Replace"
+    bl_parent_id = "FACEPLATE_PT_main"
+    bl_options = set()
+
+    def draw(self, context: bpy.types.Context) -> None:
+        layout: Any = self.layout
+        clip: Any = clip_of(context)
+        row = layout.row(align=True)
+        row.prop(context.window_manager, "faceplate_mesh", icon="MESH_DATA")
+        row.prop(context.window_manager, "faceplate_matte", icon="MOD_MASK")
+        row = layout.row(align=True)
+        row.operator("faceplate.preview", icon="IMAGE_DATA")
+        row.prop(context.window_manager, "faceplate_follow", text="", icon="PLAY")
+        layout.operator("faceplate.replace", icon="RENDER_ANIMATION")
+        layout.row(align=True).prop(settings_of(clip), "result_to")
+        row = layout.row(align=True)
+        row.prop(settings_of(clip), "mask", text="")
+        row.operator("faceplate.holdout", text="Hold Out")
+        column = layout.column(align=True)
+        for told in preview.latest:
+            column.label(text=f"Frame {told.frame}: {told.faces} replaced")
+            if told.solved == "shot" or not people.faces_of(clip):
+                for line in _lines(preview.note_of(told)):
+                    column.label(text=line)
 
 
 class FACEPLATE_PT_settings(_OnClip, bpy.types.Panel):
@@ -102,9 +138,10 @@ def _section_panel(section: str) -> type:
 
 def _draw_error(layout: Any, error: Failure) -> None:
     box = layout.box()
-    box.alert = True
+    column = box.column(align=True)
+    column.alert = True
     for number, line in enumerate(_lines(error.message) + _lines(error.remedy)):
-        box.label(text=line, icon="BLANK1" if number else "ERROR")
+        column.label(text=line, icon="BLANK1" if number else "ERROR")
     if error.code in _MENDS:
         operator, text = _MENDS[error.code]
         button = box.operator(operator, text=text)
@@ -118,7 +155,8 @@ def _draw_footage(layout: Any, clip: bpy.types.MovieClip) -> None:
             column = layout.column(align=True)
             column.label(text=f"{reply.name}, {reply.frames}", icon="SEQUENCE")
             column.label(text=f"{reply.width} × {reply.height}, {reply.kind}", icon="BLANK1")
-            column.label(text=f"{reply.colorspace} ({reply.known_by})", icon="BLANK1")
+            column.label(text=reply.colorspace, icon="BLANK1")
+            column.label(text=_KNOWN_BY.get(reply.known_by, reply.known_by), icon="BLANK1")
             if reply.missing:
                 column.label(text=f"Missing: {reply.missing}", icon="ERROR")
         case Failure():
@@ -140,7 +178,9 @@ def _draw_person(layout: Any, clip: bpy.types.MovieClip, person: Any) -> None:
         row.template_icon(icon_value=people.identity_icon(known.folder), scale=3.0)
         column = row.column(align=True)
         column.label(text=known.person or "Unknown")
-        column.label(text=f"Consent: {known.consent}", icon=_CONSENTS.get(known.consent, "ERROR"))
+        column.alert = known.consent != "valid"
+        column.label(text=f"Consent: {known.consent}", icon="NONE" if column.alert else "CHECKMARK")
+        column = box.column(align=True)
         for line in _lines(known.message):
             column.label(text=line)
 
@@ -149,38 +189,23 @@ def _draw_face(layout: Any, clip: bpy.types.MovieClip, face: Any) -> None:
     row = layout.box().row()
     row.template_icon(icon_value=people.face_icon(face), scale=3.0)
     column = row.column(align=True)
-    column.label(text=f"Face {face.number}, in {face.frames} frames, {face.first}–{face.last}")
+    column.label(text=f"Face {face.number}, {face.first}–{face.last}")
+    if face.frames < face.last - face.first + 1:
+        column.label(text=f"in {face.frames} of them")
     person = people.person_for(clip, str(face.number))
     known = people.identity_of(clip, person.identity) if person else None
-    text = (known.person if known else "") or (person.identity if person else "Nobody")
+    text = (known.person if known else "") or (Path(person.identity).name if person else "Nobody")
     column.operator_menu_enum("faceplate.assign", "identity", text=text, icon="USER").face = str(face.number)
     row = column.row(align=True)
     row.operator("faceplate.tracks", text="Tracks", icon="TRACKER").face = str(face.number)
     row.operator("faceplate.mesh", text="Mesh", icon="MESH_DATA").face = str(face.number)
 
 
-def _draw_work(layout: Any, context: bpy.types.Context) -> None:
-    if jobs.is_working():
-        for work in jobs.latest:
-            left = f", {work.seconds_left:.0f} s left" if work.seconds_left >= 0 else ""
-            layout.progress(factor=work.fraction, text=f"{work.stage.title()} {work.done} of {work.total}{left}")
-        layout.operator("faceplate.cancel", icon="CANCEL")
-        return
-    row = layout.row(align=True)
-    row.operator("faceplate.preview", icon="IMAGE_DATA")
-    row.prop(context.window_manager, "faceplate_follow", text="", icon="PLAY")
-    row = layout.row(align=True)
-    row.prop(context.window_manager, "faceplate_mesh", icon="MESH_DATA")
-    row.prop(context.window_manager, "faceplate_matte", icon="MOD_MASK")
-    for told in preview.latest:
-        layout.label(text=f"Frame {told.frame}: {told.faces} replaced")
-        if note := preview.note_of(told):
-            layout.label(text=note)
-    layout.operator("faceplate.replace", icon="RENDER_ANIMATION")
-    layout.row(align=True).prop(settings_of(clip_of(context)), "result_to")
-    row = layout.row(align=True)
-    row.prop(settings_of(clip_of(context)), "mask", text="")
-    row.operator("faceplate.holdout", text="Hold Out")
+def _draw_progress(layout: Any) -> None:
+    for work in jobs.latest:
+        left = f", {work.seconds_left:.0f} s left" if work.seconds_left >= 0 else ""
+        layout.progress(factor=work.fraction, text=f"{work.stage.title()} {work.done} of {work.total}{left}")
+    layout.operator("faceplate.cancel", icon="CANCEL")
 
 
 def _draw_section(layout: Any, group: Any, section: str) -> None:
@@ -188,19 +213,28 @@ def _draw_section(layout: Any, group: Any, section: str) -> None:
     for name in ENTRIES:
         owner, _, key = name.rpartition(".")
         if owner == section:
-            row = layout.row()
-            row.active = not getattr(group, f"{key}_automatic", False)
-            row.prop(group, key)
+            # In a row, what has several choices at once shows hardly a letter of each.
+            column = layout.column()
+            column.active = not getattr(group, f"{key}_automatic", False)
+            column.prop(group, key)
 
 
 def _lines(text: str) -> list[str]:
     """A sentence in lines that fit into the sidebar."""
-    return textwrap.wrap(text, _WIDTH)
+    region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
+    width = region.width / scale if region else 0.0
+    return textwrap.wrap(text, max(20, int((width - _BESIDE) / _LETTER)))
 
 
 _SECTIONS = [
     name for name in dict.fromkeys(entry.rpartition(".")[0] for entry in ENTRIES) if name not in ("", "replace")
 ]
-_CLASSES = (FACEPLATE_PT_main, FACEPLATE_PT_people, FACEPLATE_PT_settings, *map(_section_panel, _SECTIONS))
+_CLASSES = (
+    FACEPLATE_PT_main,
+    FACEPLATE_PT_people,
+    FACEPLATE_PT_replace,
+    FACEPLATE_PT_settings,
+    *map(_section_panel, _SECTIONS),
+)
 
 register, unregister = bpy.utils.register_classes_factory(_CLASSES)

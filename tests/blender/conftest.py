@@ -5,6 +5,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
@@ -62,18 +63,24 @@ def extension(builder: list[str], tmp_path_factory: pytest.TempPathFactory) -> P
 @pytest.fixture
 def place(originals: Path, extension: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a Blender of its own, with a plate and a person; its engine is ended afterwards."""
-    command = tmp_path / "faceplate"
+    shutil.copytree(originals, tmp_path / "work")
+    with engine_of(tmp_path) as environment:
+        yield environment | {"FACEPLATE_TEST_ZIP": str(extension)}
+
+
+@contextmanager
+def engine_of(folder: Path) -> Iterator[dict[str, str]]:
+    """The environment of a Blender that has the work, its settings and its engine in a folder."""
+    command = folder / "faceplate"
     command.write_text(f'#!/bin/sh\nPYTHONPATH="{REPOSITORY}" exec "{sys.executable}" -m engine.cli "$@"\n')
     command.chmod(0o755)
-    shutil.copytree(originals, tmp_path / "work")
     # XDG_RUNTIME_DIR would be another user's where tests run as root.
     environment = os.environ | {
         "FACEPLATE_COMMAND": str(command),
-        "FACEPLATE_RUNTIME": str(tmp_path / "run"),
-        "FACEPLATE_LOGS": str(tmp_path / "log"),
-        "FACEPLATE_TEST_ZIP": str(extension),
-        "FACEPLATE_TEST_WORK": str(tmp_path / "work"),
-        "BLENDER_USER_RESOURCES": str(tmp_path / "blender"),
+        "FACEPLATE_RUNTIME": str(folder / "run"),
+        "FACEPLATE_LOGS": str(folder / "log"),
+        "FACEPLATE_TEST_WORK": str(folder / "work"),
+        "BLENDER_USER_RESOURCES": str(folder / "blender"),
     }
     yield environment
     subprocess.run([command, "engine", "stop"], env=environment, check=False, timeout=120, capture_output=True)
