@@ -30,7 +30,12 @@ _PATIENCE = 300.0
 _LEFT_OUT = ("plate.path", "swapper")
 # Sections whose values may differ from frame to frame.
 _ANIMATABLE = ("mesh", "match", "matte", "composite")
-_PATHS = {"tracks": "FILE_PATH", "output.path": "DIR_PATH", "replace.identity": "DIR_PATH"}
+_PATHS = {
+    "tracks": "FILE_PATH",
+    "output.path": "DIR_PATH",
+    "replace.identity": "DIR_PATH",
+    "matte.holdout": "FILE_PATH",
+}
 _WIRE = Path(__file__).parents[1] / "wire"
 _IMPORT = re.compile(r"^( *from )engine\.wire(\.?)", re.MULTILINE)
 _MANIFEST = "blender_manifest.toml"
@@ -115,7 +120,7 @@ def properties() -> list[dict[str, Any]]:
             switch = {"name": "Automatic", "description": common["description"], "default": True}
             made.append(_entry(f"{setting.name}_automatic", "BoolProperty", switch) | {"stands_for": setting.default})
             options["default"] = 1.0
-        animatable = ["ANIMATABLE"] if section in _ANIMATABLE else []
+        animatable = ["ANIMATABLE"] if section in _ANIMATABLE and kind != "StringProperty" else []
         made.append(_entry(setting.name, kind, {"default": setting.default, "options": animatable} | common | options))
     return made
 

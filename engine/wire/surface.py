@@ -17,7 +17,7 @@ _POINT_CACHE = struct.Struct("<12siiffi")
 
 
 class Surface(NamedTuple):
-    """A face in `frames` of `footage`, one after the other: whether it is `seen` in each, and its `points` (n, 478, 3) there.
+    """A face in frames of `footage`, one after the other: whether it is `seen` in each, and its `points` (n, 478, 3).
 
     Where it is not seen they are those of the frame before in which it was; at the beginning, of the first one.
     """

@@ -4,9 +4,9 @@
 There is no mathematics of faces or colours here, and nothing waits for the engine: `connection` sends and polls.
 """
 
-from . import connection, operators, overlay, panel, people, preferences, preview, settings
+from . import connection, operators, overlay, panel, people, preferences, preview, render, settings
 
-_PARTS = (preferences, settings, connection, people, preview, overlay, operators, panel)
+_PARTS = (preferences, settings, connection, people, preview, overlay, operators, panel, render)
 
 
 def register() -> None:

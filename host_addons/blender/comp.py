@@ -104,7 +104,7 @@ def put(scene: Any, clip: bpy.types.MovieClip, images: dict[str, Any], time: Cal
 
     `time` tells a node which frames it shows. What the output shows is changed only where nothing is connected to it.
     """
-    tree = _tree(scene)
+    tree = tree_of(scene)
 
     def node(kind: str, label: str) -> Any:
         mark = f"{label} {clip.name}"
@@ -124,12 +124,12 @@ def put(scene: Any, clip: bpy.types.MovieClip, images: dict[str, Any], time: Cal
     layers = own(tree.nodes, f"Layers {clip.name}").outputs
     for socket, name in ((plate.outputs[0], "Plate"), (layers["patch"], "Patch"), (layers["matte"], "Matte")):
         tree.links.new(socket, group.inputs[name])
-    output = _output(tree)
+    output = output_of(tree)
     if not output.inputs[0].is_linked:
         tree.links.new(group.outputs[0], output.inputs[0])
 
 
-def _tree(scene: Any) -> Any:
+def tree_of(scene: Any) -> Any:
     """The scene's compositor, empty where there was none."""
     if not _NEW:
         is_new, scene.use_nodes = scene.node_tree is None, True
@@ -143,6 +143,6 @@ def _tree(scene: Any) -> Any:
     return scene.compositing_node_group
 
 
-def _output(tree: Any) -> Any:
+def output_of(tree: Any) -> Any:
     kind = "NodeGroupOutput" if _NEW else "CompositorNodeComposite"
     return next((node for node in tree.nodes if node.bl_idname == kind), None) or tree.nodes.new(kind)

@@ -1,12 +1,17 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The contact with the engine that all of the extension shares, and the one timer that polls it."""
 
+import time
+from collections.abc import Callable
+
 import bpy
 
 from engine.wire.contact import Contact
 
 from .preferences import preferences
 
+# What other threads want to have done in the one that polls.
+soon: list[Callable[[], object]] = []
 engine = Contact("Blender", lambda: preferences().command, lambda: preferences().start)
 
 
@@ -18,8 +23,23 @@ def redraw() -> None:
                 area.tag_redraw()
 
 
+def turn() -> bool:
+    """Do what is to be done soon, and poll the engine; whether anything happened."""
+    wanted, soon[:] = list(soon), []
+    for call in wanted:
+        call()
+    return engine.poll()
+
+
+def wait(done: Callable[[], bool]) -> None:
+    """For scripts: do as the timer does, until `done`."""
+    while not done():
+        turn()
+        time.sleep(0.002)
+
+
 def _tick() -> float:
-    if engine.poll():
+    if turn():
         redraw()
     return 0.02 if engine.busy else 0.1
 

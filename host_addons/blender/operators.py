@@ -11,9 +11,9 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from engine.wire.work import Work
 
-from . import handover, jobs, people, preview, result
-from .connection import engine, redraw
-from .settings import clip_of
+from . import handover, holdout, jobs, people, preview, result
+from .connection import engine, redraw, wait
+from .settings import clip_of, settings_of
 
 # In place of a person's folder; an empty name would be a heading in the menu.
 _NOBODY = "nobody"
@@ -28,7 +28,7 @@ class _Asks:
 
     def execute(self: Any, context: bpy.types.Context) -> set[Any]:
         engine.error = None
-        engine.wait(self.begin(clip_of(context), context.scene.frame_current))
+        wait(self.begin(clip_of(context), context.scene.frame_current))
         return self.conclude()
 
     def invoke(self: Any, context: bpy.types.Context, event: bpy.types.Event) -> set[Any]:
@@ -248,6 +248,20 @@ class FACEPLATE_OT_mesh(_OnClip, bpy.types.Operator):
         return handover.mesh(clip, self.face)
 
 
+class FACEPLATE_OT_holdout(_OnClip, bpy.types.Operator):
+    """Render the mask that is chosen, and have the plate stay where it is white"""
+
+    bl_idname = "faceplate.holdout"
+    bl_label = "Masks from Blender"
+
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return super().poll(context) and settings_of(clip_of(context)).mask is not None
+
+    def begin(self, clip: Any, frame: int) -> Callable[[], bool]:
+        return holdout.begin(clip)
+
+
 register, unregister = bpy.utils.register_classes_factory(
     (
         FACEPLATE_OT_connect,
@@ -259,5 +273,6 @@ register, unregister = bpy.utils.register_classes_factory(
         FACEPLATE_OT_assign,
         FACEPLATE_OT_tracks,
         FACEPLATE_OT_mesh,
+        FACEPLATE_OT_holdout,
     )
 )

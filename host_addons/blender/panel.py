@@ -106,6 +106,9 @@ class FACEPLATE_PT_replace(_OnClip, bpy.types.Panel):
         row.prop(context.window_manager, "faceplate_follow", text="", icon="PLAY")
         layout.operator("faceplate.replace", icon="RENDER_ANIMATION")
         layout.row(align=True).prop(settings_of(clip), "result_to")
+        row = layout.row(align=True)
+        row.prop(settings_of(clip), "mask", text="")
+        row.operator("faceplate.holdout", text="Hold Out")
         column = layout.column(align=True)
         for told in preview.latest:
             column.label(text=f"Frame {told.frame}: {told.faces} replaced")

@@ -18,10 +18,11 @@ from .frames import plate_path, whole_path
 from .preferences import cache_folder
 
 # Folder of a result where none was chosen, beside the frames of the plate.
-_RESULT = "faceplate"
+RESULT = "faceplate"
 _PEOPLE = "replace"
 # Of a path that may begin with // for the folder of the file, where Blender wants to know that.
 RELATIVE: set[Any] = {"PATH_SUPPORTS_BLEND_RELATIVE"} if bpy.app.version >= (4, 5) else set()
+_IN_FILES = ("DIR_PATH", "FILE_PATH")
 _CURVE = "faceplate."
 COMPOSITOR, SEQUENCER, CLIP = "COMPOSITOR", "SEQUENCER", "CLIP"
 _PLACES = (
@@ -66,17 +67,17 @@ def plain_shot(clip: bpy.types.MovieClip, frame: float | None = None) -> dict[st
         if section == _PEOPLE:
             continue
         table = plain.setdefault(section, {}) if section else plain
-        value = _plain(entry, moved.get(name, getattr(getattr(shot, section) if section else shot, key)))
+        value = _plain(clip, entry, moved.get(name, getattr(getattr(shot, section) if section else shot, key)))
         if "stands_for" not in entry:
             table.setdefault(key, value)
         elif value:
             table[key.removesuffix("_automatic")] = entry["stands_for"]
     path, output = plate_path(clip), plain["output"]
-    plain["plate"]["path"], output["path"] = path, whole_path(clip, output["path"]) or str(Path(path).parent / _RESULT)
+    plain["plate"]["path"], output["path"] = path, output["path"] or str(Path(path).parent / RESULT)
     if COMPOSITOR in shot.result_to:
         output["layers"] = [layer for layer in _LAYERS if layer in {"patch", "matte", *output["layers"]}]
         output["layers_in"] = "file"
-    plain["tracks"] = whole_path(clip, plain["tracks"]) or _own_tracks(plain)
+    plain["tracks"] = plain["tracks"] or _own_tracks(plain)
     return plain
 
 
@@ -90,12 +91,14 @@ def animated_values(clip: bpy.types.MovieClip, frame: float) -> list[float]:
     return [curve.evaluate(frame) for curve in _curves(clip).values()]
 
 
-def _plain(entry: dict[str, Any], value: Any) -> Any:
+def _plain(clip: Any, entry: dict[str, Any], value: Any) -> Any:
     """A property's value as a recipe has it."""
     options = entry["with"]
     if entry["property"] == "FloatProperty":
         # Blender has single precision: 0.85 shall be 0.85 in the recipe. A curve may leave the range.
         return min(max(float(f"{value:.6g}"), options["min"]), options["max"])
+    if options.get("subtype") in _IN_FILES:
+        return whole_path(clip, value)
     return [item[0] for item in options["items"] if item[0] in value] if isinstance(value, set) else value
 
 
@@ -130,7 +133,7 @@ def changed(group: Any, context: bpy.types.Context) -> None:
 
 def _property(entry: dict[str, Any]) -> Any:
     options = dict(entry["with"], update=changed, options=set(entry["with"]["options"]))
-    if options.get("subtype") in ("DIR_PATH", "FILE_PATH"):
+    if options.get("subtype") in _IN_FILES:
         options["options"] |= RELATIVE
     if "items" in options:
         options["items"] = [tuple(item) for item in options["items"]]
@@ -155,6 +158,7 @@ def _make_groups() -> list[type]:
     shot["result"] = StringProperty(
         name="Result", subtype="FILE_PATH", description="A frame of the last result", options=RELATIVE
     )
+    shot["mask"] = PointerProperty(type=bpy.types.Mask, name="Mask", description="Where it is white, the plate stays")
     shot["result_to"] = EnumProperty(
         name="Result To", description="Where the frames go once they are written", items=_PLACES, options={"ENUM_FLAG"}
     )
