@@ -1,5 +1,6 @@
 """The panel is drawn in every state, with properties and operators that exist."""
 
+import re
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -105,7 +106,7 @@ def test_a_job_has_progress(addon: Any, engine: Any, clip: Any) -> None:
     job = jobs.begin(jobs.swap(clip, "", True, lambda work: None))
     engine.wait(lambda: bool(job.paths))
     text = drawn(addon)
-    assert "Render 1 of 3" in text and "Cancel" in text
+    assert re.search("Render [123] of 3", text) and "Cancel" in text
     engine.wait(lambda: bool(job.outcome))
     assert "Cancel" not in drawn(addon)
 
