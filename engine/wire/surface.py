@@ -17,13 +17,13 @@ _POINT_CACHE = struct.Struct("<12siiffi")
 
 
 class Surface(NamedTuple):
-    """A face in frames of `footage`, one after the other: whether it is `seen` in each, and its `points` (n, 478, 3).
+    """A face in `frames`, one after the other: whether it is `seen` in each, and its `points` (n, 478, 3) there.
 
     Where it is not seen they are those of the frame before in which it was; at the beginning, of the first one.
     """
 
-    topology: FaceTopology
     footage: Footage
+    topology: FaceTopology
     seen: NDArray[np.bool_]
     points: NDArray[np.float32]
 
@@ -35,41 +35,25 @@ def ask_surface(
 
     What goes wrong is the contact's error.
     """
-    ended: list[Reply] = []
+    requests = (Look(shot["plate"]), Topology(), Geometry(shot, face, frames[0], frames[-1], focal))
+    replies: list[Reply] = []
 
-    def failed(failure: Failure) -> None:
-        contact.error = failure
-        ended.append(failure)
-
-    def looked(reply: Reply) -> None:
+    def answered(reply: Reply) -> None:
+        replies.append(reply)
         match reply:
-            case Footage():
-                contact.ask(Topology(), lambda told: topology(reply, told))
             case Failure():
-                failed(reply)
-
-    def topology(footage: Footage, reply: Reply) -> None:
-        match reply:
-            case FaceTopology():
-                wanted = Geometry(shot, face, frames[0], frames[-1], focal)
-                contact.ask(wanted, lambda told: geometry(reply, footage, told))
-            case Failure():
-                failed(reply)
-
-    def geometry(known: FaceTopology, footage: Footage, reply: Reply) -> None:
-        match reply:
+                contact.error = reply
             case Geometries():
                 try:
-                    take(_surface(known, footage, reply, frames))
+                    take(_surface(replies, reply, frames))
                 except EngineError as error:
-                    failed(failure_of(error))
+                    contact.error = failure_of(error)
                 contact.ask(Release(reply.lease))
-                ended.append(reply)
-            case Failure():
-                failed(reply)
+            case _:
+                contact.ask(requests[len(replies)], answered)
 
-    contact.ask(Look(shot["plate"]), looked)
-    return lambda: bool(ended)
+    contact.ask(requests[0], answered)
+    return lambda: bool(replies) and isinstance(replies[-1], Failure | Geometries)
 
 
 def write_point_cache(path: Path, points: NDArray[np.float32]) -> None:
@@ -78,7 +62,7 @@ def write_point_cache(path: Path, points: NDArray[np.float32]) -> None:
     path.write_bytes(header + np.ascontiguousarray(points, "<f4").tobytes())
 
 
-def _surface(topology: FaceTopology, footage: Footage, told: Geometries, frames: range) -> Surface:
+def _surface(replies: list[Any], told: Geometries, frames: range) -> Surface:
     points, every = attach(told, told, writing=False), np.asarray(frames)
     before = np.maximum(np.searchsorted(told.frames, every, "right") - 1, 0)
-    return Surface(topology, footage, np.isin(every, told.frames), points[before])
+    return Surface(replies[0], replies[1], np.isin(every, told.frames), points[before])

@@ -14,8 +14,8 @@ _NEW = bpy.app.version >= (5, 0)
 # Before Blender 4.5, what grows and softens a matte has no sockets for how far: it is set in the group's own nodes.
 _SOCKETS = bpy.app.version >= (4, 5)
 _MIX, _GAMMA = ("ShaderNodeMix", "ShaderNodeGamma") if _NEW else ("CompositorNodeMixRGB", "CompositorNodeGamma")
-# Of the sockets of a mix of colours: how much, of what, with what, and the result.
-_FACTOR, _UNDER, _OVER, _MIXED = (0, 6, 7, 2) if _NEW else (0, 1, 2, 0)
+# Sockets of a mix of colours: how much, of what, with what; and the result.
+_MIXED_IN, _MIXED_OUT = ((0, 6, 7), 2) if _NEW else ((0, 1, 2), 0)
 _MATH = "ShaderNodeMath" if _SOCKETS else "CompositorNodeMath"
 _COLOR, _FLOAT, _INT = "NodeSocketColor", "NodeSocketFloat", "NodeSocketInt"
 # Name, kind, default, least, most, description.
@@ -52,51 +52,44 @@ def node_group() -> Any:
             socket.min_value, socket.max_value = least, most
     tree.interface.new_socket("Result", in_out="OUTPUT", socket_type=_COLOR)
     _connect(tree, tree.nodes.new("NodeGroupInput").outputs)
-    _arrange(tree)
     tree.asset_mark()
     tree.asset_data.description = "Lays the face that Faceplate has made over the plate"
     return tree
 
 
 def _connect(tree: Any, given: Any) -> None:
-    matte, patch = given["Matte"], given["Patch"]
-    grown = _add(tree, "CompositorNodeDilateErode", "Grow", {0: matte})
-    softened = _add(tree, "CompositorNodeBlur", "Soften", {0: grown.outputs[0]})
+    grown = _add(tree, "CompositorNodeDilateErode", "Grow", given["Matte"])
+    softened = _add(tree, "CompositorNodeBlur", "Soften", grown.outputs[0])
     if _SOCKETS:
         tree.links.new(given["Grow"], grown.inputs["Size"])
         tree.links.new(given["Soften"], softened.inputs["Size"])
-    exposed = _add(tree, "CompositorNodeExposure", "Exposure", {0: patch, 1: given["Exposure"]})
-    gained = _mix(tree, "Gain", exposed.outputs[0], given["Gain"], "MULTIPLY")
-    gained.inputs[_FACTOR].default_value = 1.0
-    graded = _add(tree, _GAMMA, "Gamma", {0: gained.outputs[_MIXED], 1: given["Gamma"]})
-    used = _add(tree, _MATH, "Mix", {0: softened.outputs[0], 1: given["Mix"]})
+    used = _add(tree, _MATH, "Mix", softened.outputs[0], given["Mix"])
     used.operation = "MULTIPLY"
-    mixed = _mix(tree, "Result", given["Plate"], graded.outputs[0], "MIX")
-    tree.links.new(used.outputs[0], mixed.inputs[_FACTOR])
-    _add(tree, "NodeGroupOutput", "", {0: mixed.outputs[_MIXED]})
+    exposed = _add(tree, "CompositorNodeExposure", "Exposure", given["Patch"], given["Exposure"])
+    gained = _mix(tree, "Gain", "MULTIPLY", None, exposed.outputs[0], given["Gain"])
+    graded = _add(tree, _GAMMA, "Gamma", gained, given["Gamma"])
+    _add(tree, "NodeGroupOutput", "", _mix(tree, "Result", "MIX", used.outputs[0], given["Plate"], graded.outputs[0]))
 
 
-def _add(tree: Any, kind: str, label: str, links: dict[int, Any]) -> Any:
+def _add(tree: Any, kind: str, label: str, *sockets: Any) -> Any:
     node = tree.nodes.new(kind)
-    node.label = label
-    for index, socket in links.items():
+    node.label, node.location = label, (200 * len(tree.nodes), -150 * (len(tree.nodes) % 3))
+    for index, socket in enumerate(sockets):
         tree.links.new(socket, node.inputs[index])
     return node
 
 
-def _mix(tree: Any, label: str, under: Any, over: Any, blend: str) -> Any:
-    node = tree.nodes.new(_MIX)
-    node.label, node.blend_type = label, blend
+def _mix(tree: Any, label: str, blend: str, factor: Any, *sockets: Any) -> Any:
+    """A mix of two colours; all of it where there is no socket for how much. The socket of its result."""
+    node = _add(tree, _MIX, label)
+    node.blend_type = blend
     if _NEW:
         node.data_type = "RGBA"
-    tree.links.new(under, node.inputs[_UNDER])
-    tree.links.new(over, node.inputs[_OVER])
-    return node
-
-
-def _arrange(tree: Any) -> None:
-    for index, node in enumerate(tree.nodes):
-        node.location = 200 * index, -150 * (index % 3)
+    node.inputs[0].default_value = 1.0
+    for index, socket in zip(_MIXED_IN, (factor, *sockets), strict=True):
+        if socket is not None:
+            tree.links.new(socket, node.inputs[index])
+    return node.outputs[_MIXED_OUT]
 
 
 def put(scene: Any, clip: bpy.types.MovieClip, images: dict[str, Any], time: Callable[[Any], None]) -> None:

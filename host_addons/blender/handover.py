@@ -10,6 +10,7 @@ import bpy
 import numpy as np
 from mathutils import Matrix
 
+from engine.wire.messages import Failure
 from engine.wire.surface import Surface, ask_surface, write_point_cache
 
 from . import frames, settings
@@ -19,75 +20,69 @@ from .preferences import cache_folder
 # The engine's centimetres in Blender's metres.
 _SCALE = 0.01
 _CONSTANT, _LINEAR = 0, 1
+_OTHER_SIZE = Failure(
+    "plate-size", "Blender shows the plate in another size than it has.", "Take proxies and undistortion away."
+)
 
 
 def tracks(clip: Any, face: str) -> Callable[[], bool]:
     """Have tracks and a mask made of a face; what tells whether that is over."""
 
-    def put(clip: Any, surface: Surface) -> None:
-        _put_tracks(clip, face, surface)
-        _put_mask(clip, face, surface)
+    def put(clip: Any, surface: Surface, corner: tuple[int, int]) -> None:
+        places = surface.points[..., :2] - corner
+        _put_tracks(clip, face, surface, places)
+        _put_mask(clip, face, surface, places)
 
     return _ask(clip, face, 0.0, put)
 
 
 def mesh(clip: Any, face: str) -> Callable[[], bool]:
     """Have a mesh made of a face, in the space of the scene's camera; what tells whether that is over."""
-    camera = _camera(bpy.context.scene, clip)
     width, height = clip.size
-    projection = camera.calc_matrix_camera(bpy.context.evaluated_depsgraph_get(), x=width, y=height)
+    graph, camera = bpy.context.evaluated_depsgraph_get(), _camera(bpy.context.scene, clip)
+    projection = camera.calc_matrix_camera(graph, x=width, y=height)
     focal = projection[0][0] * width / 2
-    # The engine's camera looks through the middle of the plate; this one may be shifted.
-    shear = Matrix.Identity(4)
-    shear[0][2], shear[1][2] = -projection[0][2] / projection[0][0], -projection[1][2] / projection[1][1]
 
-    def put(clip: Any, surface: Surface) -> None:
-        found = _put_mesh(clip, face, surface, focal)
-        across, down = _off_middle(clip, surface)
-        moved = shear.copy()
-        moved[0][2], moved[1][2] = shear[0][2] - across / focal, shear[1][2] + down / focal
-        found.parent, found.matrix_parent_inverse = _camera(bpy.context.scene, clip), moved
+    def put(clip: Any, surface: Surface, corner: tuple[int, int]) -> None:
+        found, footage = _put_mesh(clip, face, surface, focal), surface.footage
+        # The engine's camera looks through the middle of the plate; this one may be shifted, or see a part of it.
+        shear = Matrix.Identity(4)
+        shear[0][2] = (corner[0] + (width - footage.width) / 2) / focal - projection[0][2] / projection[0][0]
+        shear[1][2] = (footage.height - height) / 2 / focal - corner[1] / focal - projection[1][2] / projection[1][1]
+        found.parent, found.matrix_parent_inverse = _camera(bpy.context.scene, clip), shear
 
     return _ask(clip, face, focal, put)
 
 
-def _ask(clip: Any, face: str, focal: float, put: Callable[[Any, Surface], None]) -> Callable[[], bool]:
-    uid, plain = clip.session_uid, settings.plain_shot(clip)
-    shot = {name: plain[name] for name in ("plate", "solve", "tracks")}
+def _ask(
+    clip: Any, face: str, focal: float, put: Callable[[Any, Surface, tuple[int, int]], None]
+) -> Callable[[], bool]:
+    uid, shot = clip.session_uid, settings.solved_part(settings.plain_shot(clip))
 
     def take(surface: Surface) -> None:
         found = settings.clip_with(uid)
-        if found is not None:
-            put(found, surface)
+        corner = frames.plate_corner(found, surface.footage) if found is not None else None
+        if corner is not None:
+            put(found, surface, corner)
             bpy.ops.ed.undo_push(message="Faceplate")
+        elif found is not None:
+            engine.error = _OTHER_SIZE
 
     return ask_surface(engine, shot, face, frames.clip_numbers(clip), focal, take)
 
 
-def _corner(clip: Any, surface: Surface) -> tuple[int, int]:
-    return frames.plate_corner(clip, surface.footage) or (0, 0)
-
-
-def _off_middle(clip: Any, surface: Surface) -> tuple[float, float]:
-    """How far the middle of the plate, which the engine's camera looks through, is from that of Blender's picture."""
-    (left, top), (width, height) = _corner(clip, surface), clip.size
-    return surface.footage.width / 2 - left - width / 2, surface.footage.height / 2 - top - height / 2
-
-
-def _put_tracks(clip: Any, face: str, surface: Surface) -> None:
-    (width, height), corner = clip.size, _corner(clip, surface)
+def _put_tracks(clip: Any, face: str, surface: Surface, places: Any) -> None:
     known = clip.tracking.objects[0].tracks
     for name, point in surface.topology.landmarks.items():
         title = f"Faceplate {face} {name}"
         track = known.get(title) or known.new(name=title, frame=1)
-        for frame in [marker.frame for marker in track.markers if marker.frame > len(surface.seen)]:
+        for frame in [marker.frame for marker in track.markers if marker.frame > len(places)]:
             track.markers.delete_frame(frame)
-        for index, (x, y) in enumerate((surface.points[:, point, :2] - corner).tolist()):
-            marker = track.markers.insert_frame(index + 1, co=(x / width, 1.0 - y / height))
-            marker.mute = not surface.seen[index]
+        for index, (x, y) in enumerate((places[:, point] / clip.size).tolist()):
+            track.markers.insert_frame(index + 1, co=(x, 1.0 - y)).mute = not surface.seen[index]
 
 
-def _put_mask(clip: Any, face: str, surface: Surface) -> None:
+def _put_mask(clip: Any, face: str, surface: Surface, places: Any) -> None:
     ring = list(surface.topology.rings["hull"])
     name = f"Faceplate {clip.name}"
     made: Any = bpy.data.masks.get(name) or bpy.data.masks.new(name)
@@ -99,17 +94,14 @@ def _put_mask(clip: Any, face: str, surface: Surface) -> None:
     spline = layer.splines.new()
     spline.use_cyclic = True
     spline.points.add(len(ring) - 1)
-    # A mask lies in a square as large as the longer side, with the plate in its middle, y upwards.
+    # A mask lies in a square as large as the longer side, with the picture in its middle, y upwards.
     width, height = clip.size
-    places = ((surface.points[:, ring, :2] - _corner(clip, surface)) * (1, -1) + (-width / 2, height / 2)) / max(
-        width, height
-    ) + 0.5
+    places = (places[:, ring] * (1, -1) + (-width / 2, height / 2)) / max(width, height) + 0.5
+    path = f'layers["{bpy.utils.escape_identifier(face)}"]'
     for index, point in enumerate(spline.points):
         point.handle_type = "VECTOR"
-        path = f'layers["{bpy.utils.escape_identifier(face)}"].splines[0].points[{index}].co'
-        _animate(made, path, clip.frame_start, places[:, index], _LINEAR)
-    path = f'layers["{bpy.utils.escape_identifier(face)}"].alpha'
-    _animate(made, path, clip.frame_start, surface.seen[:, None], _CONSTANT)
+        _animate(made, f"{path}.splines[0].points[{index}].co", clip.frame_start, places[:, index], _LINEAR)
+    _animate(made, f"{path}.alpha", clip.frame_start, surface.seen[:, None], _CONSTANT)
 
 
 def _camera(scene: Any, clip: Any) -> Any:

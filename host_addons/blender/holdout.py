@@ -44,7 +44,8 @@ def begin(clip: Any) -> Callable[[], bool]:
     for kind, handler in handlers.items():
         getattr(bpy.app.handlers, kind).append(handler)
     _pose(name, scene.frame_start)
-    bpy.ops.render.render("INVOKE_DEFAULT", animation=True, scene=scene.name)
+    if bpy.ops.render.render("INVOKE_DEFAULT", animation=True, scene=scene.name) == {"CANCELLED"}:
+        soon.append(finish)
     return lambda: bool(over)
 
 
@@ -75,10 +76,14 @@ def _scene(clip: Any, mask: Any, folder: Path) -> Any:
 
 def _take(clip: Any, folder: Path) -> None:
     """Give the frames their numbers in the plate, and the recipe the frames."""
-    done = sorted(folder.glob("rendered.*"))
-    if clip is not None and len(done) == clip.frame_duration:
-        for path in done:
+    done = list(folder.glob("rendered.*"))
+    is_whole = clip is not None and len(done) == clip.frame_duration
+    for path in done:
+        if is_whole:
             path.replace(numbered(folder / "holdout.0000.exr", frames.clip_number(clip, number_of(path))))
+        else:
+            path.unlink()
+    if is_whole:
         settings.settings_of(clip).matte.holdout = str(folder / "holdout.####.exr")
         bpy.ops.ed.undo_push(message=_NAME)
 

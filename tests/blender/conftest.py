@@ -9,6 +9,8 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
+import numpy as np
+import OpenEXR
 import pytest
 
 from engine.hosts.extension import build
@@ -64,6 +66,7 @@ def extension(builder: list[str], tmp_path_factory: pytest.TempPathFactory) -> P
 def place(originals: Path, extension: Path, tmp_path: Path) -> Iterator[dict[str, str]]:
     """The environment of a Blender of its own, with a plate and a person; its engine is ended afterwards."""
     shutil.copytree(originals, tmp_path / "work")
+    write_windowed(originals / "plate", tmp_path / "work" / "windowed")
     with engine_of(tmp_path) as environment:
         yield environment | {"FACEPLATE_TEST_ZIP": str(extension)}
 
@@ -84,3 +87,20 @@ def engine_of(folder: Path) -> Iterator[dict[str, str]]:
     }
     yield environment
     subprocess.run([command, "engine", "stop"], env=environment, check=False, timeout=120, capture_output=True)
+
+
+def write_windowed(plate: Path, folder: Path) -> None:
+    """The plate's frames as the data windows of larger ones."""
+    folder.mkdir()
+    for path in sorted(plate.glob("*.exr")):
+        with OpenEXR.File(str(path), separate_channels=True) as file:
+            channels = {name: channel.pixels.copy() for name, channel in file.channels().items()}
+        height, width = channels["R"].shape
+        low, high = np.array([40, 10], np.int32), np.array([40 + width - 1, 10 + height - 1], np.int32)
+        header = {
+            "compression": OpenEXR.ZIP_COMPRESSION,
+            "type": OpenEXR.scanlineimage,
+            "dataWindow": (low, high),
+            "displayWindow": (np.zeros(2, np.int32), np.array([399, 299], np.int32)),
+        }
+        OpenEXR.File(header, channels).write(str(folder / path.name))

@@ -204,6 +204,24 @@ def test_the_mesh_is_ready_to_be_shaded(addon: Any, sized: Any, work: Path) -> N
     assert cache.stat().st_size == 32 + 4 * 468 * 12 and cache.parent == addon("preferences").cache_folder()
 
 
+def test_a_plate_that_is_larger_than_its_pixels(sized: Any, points: Points, work: Path) -> None:
+    """Blender shows the data window as the whole picture."""
+    clip: Any = bpy.data.movieclips.load(str(work / "windowed/sh.1001.exr"))
+    scene = bpy.context.scene
+    scene.active_clip, clip.frame_start = clip, START
+    scene.render.resolution_x, scene.render.resolution_y = clip.size
+    ops.faceplate.find_faces()
+    ops.faceplate.tracks()
+    ops.faceplate.mesh()
+    _, wanted = points(clip)
+    places = wanted[:, :, :2] - (40, 10)
+    found: Any = bpy.data.objects[f"Faceplate {clip.name} largest"]
+    marker = clip.tracking.objects[0].tracks["Faceplate largest nose"].markers[1]
+    assert np.abs(np.array(marker.co) * SIDE - (places[1, 1, 0], SIDE - places[1, 1, 1])).max() < NEAR
+    scene.frame_set(START + 1)
+    assert np.abs(seen_through(scene.camera, found, (SIDE, SIDE)) - places[1, :468]).max() < NEAR
+
+
 def test_before_it_is_solved_there_is_no_mesh(engine: Any, clip: Any) -> None:
     for operator in (ops.faceplate.mesh, ops.faceplate.tracks):
         with pytest.raises(RuntimeError, match="has not been solved"):
@@ -214,6 +232,9 @@ def test_before_it_is_solved_there_is_no_mesh(engine: Any, clip: Any) -> None:
 def test_undo_takes_tracks_and_mesh_away(addon: Any, clip: Any) -> None:
     name = clip.name
     ops.faceplate.find_faces()
+    for collection in (bpy.data.objects, bpy.data.masks):
+        for left in [one for one in collection if one.name.startswith("Faceplate")]:
+            collection.remove(left)
     bpy.ops.ed.undo_push(message="before")
     ops.faceplate.tracks()
     ops.faceplate.mesh()
