@@ -74,12 +74,12 @@ def _scene(clip: Any, mask: Any, folder: Path) -> Any:
     return scene
 
 
-def _take(clip: Any, folder: Path) -> None:
+def _take(clip: bpy.types.MovieClip | None, folder: Path) -> None:
     """Give the frames their numbers in the plate, and the recipe the frames."""
     done = list(folder.glob("rendered.*"))
     is_whole = clip is not None and len(done) == clip.frame_duration
     for path in done:
-        if is_whole:
+        if clip is not None and is_whole:
             path.replace(numbered(folder / "holdout.0000.exr", frames.clip_number(clip, number_of(path))))
         else:
             path.unlink()
