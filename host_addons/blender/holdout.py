@@ -74,16 +74,15 @@ def _scene(clip: Any, mask: Any, folder: Path) -> Any:
     return scene
 
 
-def _take(clip: bpy.types.MovieClip | None, folder: Path) -> None:
+def _take(clip: Any, folder: Path) -> None:
     """Give the frames their numbers in the plate, and the recipe the frames."""
     done = list(folder.glob("rendered.*"))
-    is_whole = clip is not None and len(done) == clip.frame_duration
-    for path in done:
-        if clip is not None and is_whole:
-            path.replace(numbered(folder / "holdout.0000.exr", frames.clip_number(clip, number_of(path))))
-        else:
+    if clip is None or len(done) != clip.frame_duration:
+        for path in done:
             path.unlink()
-    if is_whole:
+    else:
+        for path in done:
+            path.replace(numbered(folder / "holdout.0000.exr", frames.clip_number(clip, number_of(path))))
         settings.settings_of(clip).matte.holdout = str(folder / "holdout.####.exr")
         bpy.ops.ed.undo_push(message=_NAME)
 

@@ -232,7 +232,7 @@ def test_before_it_is_solved_there_is_no_mesh(engine: Any, clip: Any) -> None:
 def test_undo_takes_tracks_and_mesh_away(addon: Any, clip: Any) -> None:
     name = clip.name
     ops.faceplate.find_faces()
-    collections: list[Any] = [bpy.data.objects, bpy.data.masks]
+    collections: tuple[Any, ...] = (bpy.data.objects, bpy.data.masks)
     for collection in collections:
         for left in [one for one in collection if one.name.startswith("Faceplate")]:
             collection.remove(left)

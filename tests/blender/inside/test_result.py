@@ -92,6 +92,8 @@ def test_the_group_s_settings_change_the_face_alone(clip: Any, scene: Any, rende
         ("Gain", (2.0, 1.0, 1.0, 1.0)),
         ("Gamma", 2.0),
     ):
+        if name not in group.inputs and bpy.app.version < (4, 5):
+            continue
         before = group.inputs[name].default_value
         before = before if isinstance(value, int | float) else tuple(before)
         group.inputs[name].default_value = value
