@@ -30,11 +30,9 @@ from engine.wire.messages import (
     Ended,
     Failure,
     Follow,
-    Geometries,
     Hello,
     Leased,
     Malformed,
-    Previewed,
     Release,
     Reply,
     Reported,
@@ -212,7 +210,7 @@ class Client:
         for of, reply in self._link.poll(seconds):
             if of not in self._given_up:
                 self._early.append((of, reply))
-            elif isinstance(reply, Leased | Previewed | Geometries):
+            elif isinstance(reply, Leased):
                 # It came too late, and nobody would release it.
                 self._given_up.add(self._link.send(Release(reply.lease)))
         if self._link.silent_for > LIFE:

@@ -17,7 +17,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.wire.errors import EngineGone, EngineIncompatible
-from engine.wire.messages import Geometries, Lease, Leased, Previewed
+from engine.wire.messages import Lease, Leased, LeasedPicture
 
 DTYPES: dict[str, np.dtype[Any]] = {name: np.dtype(name) for name in ("float32", "float16", "uint8")}
 # Bytes of a huge page, and of a block that is worth them.
@@ -32,9 +32,7 @@ _UNNAMED = re.compile(r"memfd:([0-9]{1,10}):([0-9]{1,10}):(faceplate-[0-9a-f]{16
 _NAMED = re.compile(r"shm:(faceplate-[0-9a-f]{16})")
 
 
-def attach(
-    asked: Lease | Previewed | Geometries, leased: Leased | Previewed | Geometries, writing: bool = True
-) -> NDArray[Any]:
+def attach(asked: Lease | LeasedPicture, leased: Leased, writing: bool = True) -> NDArray[Any]:
     """The picture (height, width, channels) that was `asked` for, rows from the top; read-only unless for `writing`.
 
     It is mapped until the last array that shows it is gone, also when the engine has ended the lease. Let go of those

@@ -226,7 +226,16 @@ class Leased(Reply, frozen=True, tag="leased"):
     size: int
 
 
-class Previewed(Reply, frozen=True, tag="previewed"):
+class LeasedPicture(Leased, frozen=True):
+    """A lease of what the engine has filled: (height, width, channels) of `pixel`."""
+
+    height: int
+    width: int
+    channels: int
+    pixel: Pixel
+
+
+class Previewed(LeasedPicture, frozen=True, tag="previewed"):
     """A preview: a lease of a picture (height, width, channels) of `pixel` over the display window; release it.
 
     Result and plate are RGBA, scene-linear in the primaries of `colorspace`, premultiplied, and clear where the plate
@@ -234,13 +243,6 @@ class Previewed(Reply, frozen=True, tag="previewed"):
     from this frame alone, where there is no solve yet; `faces` counts those that were replaced.
     """
 
-    lease: str
-    segment: str
-    size: int
-    height: int
-    width: int
-    channels: int
-    pixel: Pixel
     frame: int
     faces: int
     colorspace: str
@@ -297,20 +299,13 @@ class FaceList(Reply, frozen=True, tag="face-list"):
     faces: tuple[Face, ...]
 
 
-class Geometries(Reply, frozen=True, tag="geometries"):
+class Geometries(LeasedPicture, frozen=True, tag="geometries"):
     """A lease of (height, width, 3) float32: for each of the `frames` a row of 478 points; release it.
 
     In plate pixels x is to the right, y down, from the top left of the display window; z in the same scale, smaller
     is nearer.
     """
 
-    lease: str
-    segment: str
-    size: int
-    height: int
-    width: int
-    channels: int
-    pixel: Pixel
     frames: tuple[int, ...]
 
 
