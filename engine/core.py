@@ -15,11 +15,9 @@ from engine.events import Finished, FrameDone, FrameFailed, FrameSkipped, Notice
 from engine.faces.tracks import Tracks
 from engine.folders import make_folder
 from engine.kept import NOTHING, Keep
-from engine.outputs import Places, find_places
+from engine.outputs import Places, find_places, layers_beside
 from engine.pipeline import flow
-from engine.plates.companion import BESIDE
 from engine.plates.frame import Frame
-from engine.plates.naming import companion_path
 from engine.plates.plate import Plate
 from engine.plates.sequence import parse_frames, range_text
 from engine.plates.write import remove_leftovers, write_frame
@@ -58,8 +56,6 @@ def run(
     With `keep`, people and solves are taken from there.
     """
     start = time.monotonic()
-    if not shot.replace:
-        raise UsageError("The recipe replaces nobody.", "Give an identity folder, or a [[replace]] section.")
     consents = check_consents(shot)
     if shot.tracks:
         check_name(Path(shot.tracks))
@@ -99,7 +95,12 @@ def solve_shot(shot: Shot, path: Path, report: Report, *, cancelled: Cancel = ne
 
 
 def check_consents(shot: Shot) -> list[Consent]:
-    """The consent of every person in the recipe. Raises `ConsentError` for the first that does not cover today."""
+    """The consent of every person in the recipe.
+
+    Raises `UsageError` where it has none, and `ConsentError` for the first whose consent does not cover today.
+    """
+    if not shot.replace:
+        raise UsageError("The recipe replaces nobody.", "Give an identity folder, or a [[replace]] section.")
     return [check_consent(Path(entry.identity)) for entry in shot.replace]
 
 
@@ -222,8 +223,7 @@ def _write(job: _Job, edited: _Edited) -> FrameDone:
 
 def _layers(job: _Job, path: Path) -> str:
     """The file of a frame's layers, as events have it."""
-    output = job.shot.output
-    return shown(companion_path(path)) if output.layers and output.layers_in in BESIDE else ""
+    return shown(layers_beside(path, job.shot.output) or "")
 
 
 def _since(start: float) -> float:

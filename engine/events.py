@@ -98,6 +98,10 @@ _AnyEvent = Started | Progress | Notice | FrameDone | FrameSkipped | FrameFailed
 Report = Callable[[Event], None]
 
 
+def unheard(event: Event) -> None:
+    """The `Report` of what nobody watches."""
+
+
 def shown(text: str | os.PathLike[str]) -> str:
     """A path or a message as valid Unicode; bytes that are not UTF-8 are shown as \\xNN."""
     return os.fsencode(os.fspath(text)).decode("utf-8", "backslashreplace")

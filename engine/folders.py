@@ -14,6 +14,14 @@ def is_folder(path: Path) -> bool:
         return False
 
 
+def is_other_than_file(path: Path) -> bool:
+    """Whether something is there that is no file: to open a named pipe, or to read a device, might never end.
+
+    Raises OSError.
+    """
+    return path.exists() and not path.is_file()
+
+
 def make_folder(folder: Path) -> None:
     """Make the folder and those above it. Raises `OutputRefused` where a file is in the way, else `OutputError`."""
     try:

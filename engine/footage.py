@@ -12,7 +12,7 @@ from engine.errors import FaceplateError, NoFace, PlateError, UsageError
 from engine.events import shown
 from engine.faces.mesh import SURFACE
 from engine.faces.pose import fit_pose
-from engine.faces.tracks import Track, Tracks
+from engine.faces.tracks import Track, Tracks, person_width
 from engine.geometry import Box
 from engine.kept import Kept
 from engine.models.catalogue import canonical_mesh
@@ -142,7 +142,7 @@ def _face(number: int, person: Sequence[Track], plate: Plate, tracks: Tracks) ->
     thumbnail = _thumbnail(plate, at, track.mesh[index], tracks.exposure) if number <= MOST_THUMBNAILS else b""
     return Face(
         number=number,
-        width=float(np.median(np.concatenate([np.ptp(one.mesh[:, :, 0], axis=1) for one in person]))),
+        width=person_width(person),
         first=min(int(one.frames[0]) for one in person),
         last=max(int(one.frames[-1]) for one in person),
         frames=sum(len(one.frames) for one in person),
@@ -174,9 +174,7 @@ def _thumbnail(plate: Plate, number: int, mesh: NDArray[np.float32], exposure: f
     box = wanted.intersect(frame.loaded)
     if box.empty:
         return b""
-    to_box = crop.plate_to_crop.copy()
-    to_box[:, 2] += to_box[:, :2] @ np.array([box.x0, box.y0], np.float64)
-    linear = warp_affine(frame.rgb(box), invert(to_box), (THUMBNAIL, THUMBNAIL), "linear")
+    linear = warp_affine(frame.rgb(box), invert(crop.from_box(box)), crop.size, "linear")
     seen = view(linear, make_view(plate.color.plate_to_rec709, exposure))
     rgba = np.full((THUMBNAIL, THUMBNAIL, 4), 255, np.uint8)
     rgba[..., :3] = np.round(seen * 255.0)

@@ -9,7 +9,10 @@ import msgspec
 from engine.errors import OutputRefused
 from engine.events import shown
 from engine.folders import is_folder
+from engine.plates.companion import BESIDE
+from engine.plates.naming import companion_path
 from engine.plates.plate import Plate
+from engine.shot import Output
 
 NUMBER = re.compile(r"%0?(\d*)d|(#+)")
 # A lone # has four digits, as in sh010.1001-1100#.exr.
@@ -40,6 +43,11 @@ def find_places(output: str, plate: Plate, identities: Iterable[Path]) -> Places
     _refuse(places.folder, {plate.folder, *(_real_parent(plate.path(frame)) for frame in plate.frames)}, "the plate")
     _refuse(places.folder, set(identities), "an identity")
     return places
+
+
+def layers_beside(frame: Path, output: Output) -> Path | None:
+    """The file that a frame's layers are in, where the recipe wants one beside it."""
+    return companion_path(frame) if output.layers and output.layers_in in BESIDE else None
 
 
 def folder_of_result(output: str, plate: Plate) -> Path | None:

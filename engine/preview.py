@@ -16,8 +16,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.core import check_consents
-from engine.errors import ColorError, FrameMissing, LeaseError, NoFace, TracksError, UsageError
-from engine.events import Event, shown
+from engine.errors import ColorError, FrameMissing, LeaseError, NoFace, TracksError
+from engine.events import shown, unheard
 from engine.faces.tracks import Tracks
 from engine.geometry import Box
 from engine.kept import Kept, files_key
@@ -119,8 +119,6 @@ def look(
     `room` is called before anything is read, and raises where a picture of that size cannot be handed over.
     """
     if shows != "plate":
-        if not shot.replace:
-            raise UsageError("The recipe replaces nobody.", "Give an identity folder, or a [[replace]] section.")
         check_consents(shot)
     if source is not None:
         room(Box(0, 0, source.pixels.shape[1], source.pixels.shape[0]))
@@ -224,7 +222,7 @@ def _tracks_of_picture(shot: Shot, still: Still) -> Tracks | None:
 
 def _solved_alone(still: Still, shot: Shot, kept: Kept, cancelled: Callable[[], bool]) -> Tracks:
     def solved() -> Tracks:
-        return solve(still, shot.solve, _say_nothing, cancelled)
+        return solve(still, shot.solve, unheard, cancelled)
 
     return solved() if still.key is None else kept.get(("solve", still.key, shot.solve), solved)
 
@@ -233,7 +231,3 @@ def _copy(frame: Frame) -> Frame:
     """A frame whose picture may be changed."""
     own = {name: plane.copy() if name in frame.picture else plane for name, plane in frame.channels.items()}
     return dataclasses.replace(frame, channels=own, added={}, attributes={}, changed=None)
-
-
-def _say_nothing(event: Event) -> None:
-    """The report of what nobody watches."""

@@ -143,7 +143,7 @@ class Renderer:
         if box.empty:
             return None
         plate = _unpremultiplied(frame.rgb(box), _alpha(frame, box))
-        seen = view(_resampled(plate, invert(_from_box(crop, box)), crop.size), self._view)
+        seen = view(_resampled(plate, invert(crop.from_box(box)), crop.size), self._view)
         return _Sight(swapper, face, crop, box, plate, seen)
 
     def _replace(self, frame: Frame, layers: Layers, sight: _Sight, stages: dict[str, float]) -> Counts | None:
@@ -198,7 +198,7 @@ class Renderer:
         return counts
 
     def _place(self, patch: Patch, sight: _Sight) -> _Placed:
-        to_crop, size = _from_box(sight.crop, sight.box), (sight.box.height, sight.box.width)
+        to_crop, size = sight.crop.from_box(sight.box), (sight.box.height, sight.box.width)
         matte = _resampled(patch.matte[..., None], to_crop, size)[..., 0] * np.float32(self._shot.composite.opacity)
         return _Placed(
             _resampled(patch.pixels, to_crop, size),
@@ -251,12 +251,6 @@ def _box_of(crop: Crop) -> Box:
     points = corners @ inverse[:, :2].T + inverse[:, 2]
     low, high = np.floor(points.min(0) + 1e-6).astype(int), np.ceil(points.max(0) - 1e-6).astype(int)
     return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
-
-
-def _from_box(crop: Crop, box: Box) -> NDArray[np.float64]:
-    matrix = crop.plate_to_crop.copy()
-    matrix[:, 2] += matrix[:, :2] @ np.array([box.x0, box.y0], np.float64)
-    return matrix
 
 
 def _resampled(array: Float32, out_to_source: NDArray[np.float64], size: tuple[int, ...]) -> Float32:

@@ -14,11 +14,11 @@ from engine import __version__
 from engine.errors import FaceplateError, IdentityError
 from engine.events import shown
 from engine.faces.tracks import Tracks
-from engine.plates.companion import BESIDE
+from engine.folders import is_other_than_file
+from engine.outputs import layers_beside
 from engine.plates.header import attribute
 from engine.plates.holdout import Holdout
 from engine.plates.layout import Attributes
-from engine.plates.naming import companion_path
 from engine.plates.plate import Plate
 from engine.plates.splice import ExrFile
 from engine.provenance.consent import Consent
@@ -39,7 +39,7 @@ class Marks:
         persons = ", ".join(dict.fromkeys(consent.person for consent in consents))
         self._replaced = f"face replaced by {shot.swapper}; person: {persons}"
         self._recipe = msgspec.json.encode(portable(shot), order="deterministic").decode()
-        self._layers_beside = bool(shot.output.layers) and shot.output.layers_in in BESIDE
+        self._output = shot.output
         self.digest = _digest(
             __version__,
             digest(shot),
@@ -65,7 +65,7 @@ class Marks:
         """Whether `path` is the result of frame `number` of the plate, which is `source`, made by the same job."""
         try:
             since = source.stat().st_mtime_ns
-            files = [path, companion_path(path)] if self._layers_beside else [path]
+            files = [file for file in (path, layers_beside(path, self._output)) if file is not None]
             made_from = {name: attribute(text) for name, text in self._made_from(number).items()}
             return all(file.stat().st_mtime_ns >= since and _is_made(file, made_from) for file in files)
         except (OSError, FaceplateError):
@@ -97,8 +97,7 @@ def _pictures_digest(folder: Path) -> str:
 
 def _file_digest(path: Path) -> str:
     try:
-        if path.exists() and not path.is_file():
-            # To open a named pipe would wait for ever.
+        if is_other_than_file(path):
             raise IdentityError(f"{shown(path)} is not a file.", "Name a picture.")
         with path.open("rb") as file:
             return hashlib.file_digest(file, "sha256").hexdigest()

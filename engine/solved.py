@@ -12,7 +12,7 @@ import msgspec
 
 from engine import __version__
 from engine.errors import FrameMissing, NoFace, OutputRefused, TracksError
-from engine.events import Event, Notice, Report, shown
+from engine.events import Notice, Report, shown, unheard
 from engine.faces.tracks import Tracks
 from engine.folders import make_folder
 from engine.kept import NOTHING, Keep, Kept, files_key
@@ -47,7 +47,7 @@ def known_tracks(shot: Shot, plate: Plate, kept: Kept) -> Tracks | None:
     if path is None and (folder := folder_of_result(shot.output.path, plate)):
         path = _kept(shot, plate, folder)
     if path is not None and _is_there(path):
-        return _loaded(path, plate, _say_nothing, needed=bool(shot.tracks), keep=kept)
+        return _loaded(path, plate, unheard, needed=bool(shot.tracks), keep=kept)
     return kept.find(_solve_key(shot, plate))
 
 
@@ -135,10 +135,6 @@ def _solve_key(shot: Shot, plate: Plate) -> Hashable:
     except OSError:
         return None
     return None if files is None else ("solve", files, plate.color.name, shot.solve)
-
-
-def _say_nothing(event: Event) -> None:
-    """The report of what nobody watches."""
 
 
 def _files(plate: Plate) -> list[tuple[int, int, int]]:

@@ -10,7 +10,7 @@ from rich.rule import Rule
 from rich.table import Table
 from rich.text import Text
 
-from engine.cli.state import ACTIVE, duration, left, memory, readiness
+from engine.cli.state import ACTIVE, duration, left, memory, pace, readiness
 
 if TYPE_CHECKING:
     from engine.wire.messages import JobState, State
@@ -59,7 +59,6 @@ def _header(width: int) -> Table:
 def _numbers(job: "JobState", width: int) -> Table:
     counts = job.state in ACTIVE and job.total > 0
     bar = ProgressBar(job.total, min(job.done, job.total), complete_style="cyan") if counts else Text("")
-    pace = f"{job.frames_per_second:.2f}" if job.frames_per_second > 0 else ""
     cells = [
         Text(str(job.job)),
         Text(job.kind),
@@ -67,7 +66,7 @@ def _numbers(job: "JobState", width: int) -> Table:
         Text(job.stage),
         bar,
         Text(f"{job.done}/{job.total}" if job.total else ""),
-        Text(pace),
+        Text(pace(job).removesuffix(" frames/s")),
         Text(left(job).removesuffix(" left") if job.state == "running" else ""),
     ]
     return _row(cells, width)

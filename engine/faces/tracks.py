@@ -20,6 +20,7 @@ from engine.errors import DiskFull, NoFace, OutputError, TracksError
 from engine.faces.identity import distance, robust_mean
 from engine.faces.mesh import POINTS
 from engine.faces.photo import identity_of_photo
+from engine.folders import is_other_than_file
 
 Float32 = NDArray[np.float32]
 Float64 = NDArray[np.float64]
@@ -115,8 +116,7 @@ class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
     def load(cls, path: Path) -> "Tracks":
         """Read a tracks file. Raises TracksError when it cannot be read or is not a whole tracks file."""
         try:
-            if path.exists() and not path.is_file():
-                # To open a named pipe would wait for ever.
+            if is_other_than_file(path):
                 raise TracksError(f"{path} is not a file.", "Name another one.")
             content = path.read_bytes()
         except OSError as error:
@@ -165,7 +165,7 @@ class Tracks(msgspec.Struct, frozen=True, eq=False, kw_only=True):
         for track in self.tracks:
             by_person.setdefault(track.person, []).append(track)
         people = [sorted(tracks, key=lambda track: (int(track.frames[0]), track.id)) for tracks in by_person.values()]
-        return sorted(people, key=lambda tracks: (-_size(tracks), tracks[0].id))
+        return sorted(people, key=lambda tracks: (-person_width(tracks), tracks[0].id))
 
     def _like(self, photo: Path, people: list[list[Track]]) -> list[Track]:
         wanted = identity_of_photo(photo)
@@ -185,11 +185,13 @@ def describe_people(people: list[list[Track]]) -> str:
     parts = []
     for number, tracks in enumerate(people, 1):
         count = sum(len(track.frames) for track in tracks)
-        parts.append(f"{number} (about {_size(tracks):.0f} pixels wide, {count} frames, x {_position(tracks):.0f})")
+        parts.append(
+            f"{number} (about {person_width(tracks):.0f} pixels wide, {count} frames, x {_position(tracks):.0f})"
+        )
     return f"The faces are {', '.join(parts)}."
 
 
-def _size(tracks: Iterable[Track]) -> float:
+def person_width(tracks: Iterable[Track]) -> float:
     """The median over all frames of the width of a person's face, pixels."""
     return float(np.median(np.concatenate([np.ptp(track.mesh[:, :, 0], axis=1) for track in tracks])))
 

@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ModelError
+from engine.folders import is_other_than_file
 
 FOLDER = Path(__file__).parent
 MESH_FILE = "canonical468.npz"
@@ -131,8 +132,7 @@ def canonical_mesh() -> CanonicalMesh:
 
 def read_checked(path: Path, sha256: str | None) -> bytes:
     """Read a whole file and hold it against its SHA-256 (none: any content); raises ModelError."""
-    # Reading a device or a pipe might never end.
-    if path.exists() and not path.is_file():
+    if is_other_than_file(path):
         raise ModelError(f"The model file {path} is not a file.")
     try:
         content = path.read_bytes()

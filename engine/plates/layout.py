@@ -12,6 +12,7 @@ from pathlib import Path
 
 from engine.errors import FrameUnreadable, PlateUnsupported
 from engine.events import shown
+from engine.folders import is_other_than_file
 from engine.geometry import Box
 
 MAGIC = b"\x76\x2f\x31\x01"
@@ -105,8 +106,7 @@ class _DamagedError(Exception):
 def read_layout(path: Path) -> ExrLayout:
     """Read the headers of an EXR file. Raises FrameUnreadable, or PlateUnsupported for a compression of the future."""
     try:
-        if path.exists() and not path.is_file():
-            # To open a named pipe would wait for ever.
+        if is_other_than_file(path):
             raise unreadable(path, "it is not a file")
         with path.open("rb") as file:
             length = file.seek(0, 2)

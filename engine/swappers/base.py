@@ -28,6 +28,12 @@ class Crop(NamedTuple):
         """The plate's own pixels inside `box`."""
         return cls(np.array([[1.0, 0.0, -box.x0], [0.0, 1.0, -box.y0]]), (box.height, box.width))
 
+    def from_box(self, box: Box) -> NDArray[np.float64]:
+        """From pixels counted from the top left of `box` to the crop's, (2, 3)."""
+        matrix = self.plate_to_crop.copy()
+        matrix[:, 2] += matrix[:, :2] @ np.array([box.x0, box.y0], np.float64)
+        return matrix
+
     def points(self, plate: NDArray[np.floating]) -> NDArray[np.float64]:
         """Points (n, 2) or (n, 3) of the plate in this crop; a third coordinate, depth, is scaled alike."""
         linear = self.plate_to_crop[:, :2]
