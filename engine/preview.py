@@ -76,19 +76,19 @@ class Made(NamedTuple):
     solved: Literal["shot", "frame"]
     milliseconds: dict[str, float]
 
-    @property
-    def shape(self) -> tuple[int, int, int]:
-        """Height and width of the display window, and channels."""
+    def shape(self, rgba: bool) -> tuple[int, int, int]:
+        """Height and width of the display window, and channels: with `rgba`, four of a matte, too."""
         window = self.frame.display_window
-        return window.height, window.width, 1 if self.shows == "matte" else 4
+        return window.height, window.width, 4 if rgba or self.shows != "matte" else 1
 
     @property
     def colorspace(self) -> str:
         return shown(self.color.name)
 
     def fill(self, out: Float32) -> None:
-        """Write the picture into `out`, float32 of `shape`: premultiplied RGBA, or the matte, clear where there is
-        no data window. The first row is the top one.
+        """Write the picture into `out`, float32 of a `shape`: premultiplied RGBA, or the matte in all channels.
+
+        It is clear where there is no data window. The first row is the top one.
         """
         frame, window = self.frame, self.frame.display_window
         box = frame.loaded.intersect(window)
@@ -98,7 +98,7 @@ class Made(NamedTuple):
             return
         inside = out[box.slices(window)]
         if self.shows == "matte":
-            inside[..., 0] = frame.added[MATTE[0]][box.slices(frame.loaded)]
+            inside[...] = frame.added[MATTE[0]][box.slices(frame.loaded)][..., None]
             return
         alpha = frame.alpha_of(box)
         inside[..., 3] = 1.0 if alpha is None else alpha

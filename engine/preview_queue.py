@@ -10,6 +10,8 @@ from collections import OrderedDict
 from collections.abc import Callable, Hashable
 from typing import NamedTuple
 
+import numpy as np
+
 from engine import recipe
 from engine.errors import Cancelled, FaceplateError
 from engine.failure import INTERNAL, failure_of
@@ -116,6 +118,8 @@ class PreviewQueue:
     def _made(self, asked: _Asked) -> Made:
         request, kept = asked.request, self._kept
         source = self._leases.submitted(asked.client, request.source) if request.source else None
+        if source is not None and request.rows == "up":
+            source = source._replace(pixels=np.ascontiguousarray(source.pixels[::-1]), key=f"{source.key} up")
         color = linear_space(request.colorspace) if request.colorspace else None
         looked = look(asked.shot, request.frame, request.shows, source, kept, self._check_room)
         with self._turns.turn(urgent=True):
@@ -126,7 +130,7 @@ class PreviewQueue:
         self._leases.check(window.height, window.width, 4, "float32")
 
     def _leased(self, asked: _Asked, made: Made) -> Previewed:
-        height, width, channels = made.shape
+        height, width, channels = made.shape(asked.request.rgba)
         with self._changed:
             self._stop_if_gone()
             # Whoever vanishes from now on has this lease, and loses it.

@@ -9,7 +9,7 @@ from typing import Literal
 
 from engine.wire.client import LIFE, Link
 from engine.wire.errors import EngineError, EngineGone, EngineMissing
-from engine.wire.messages import Failure, Reply, Request, encode
+from engine.wire.messages import Failure, Release, Reply, Request, encode
 from engine.wire.place import read_connection, runtime_folder
 from engine.wire.start import Beginning, begin
 
@@ -74,6 +74,11 @@ class Contact:
             self._asked[self._link.send(request)] = answered
         except EngineError as error:
             answered(failure_of(error))
+
+    def release(self, lease: str) -> None:
+        """Let go of a lease; with an engine that is gone, its leases are."""
+        if self._link is not None:
+            self.ask(Release(lease))
 
     def known(self, request: Request) -> Reply | None:
         """The answer to a question that is asked once; None until it has come. Asks only an engine that is there."""

@@ -62,8 +62,9 @@ class Preview(Request, frozen=True, tag="preview"):
 
     Nothing is written, and `shot` needs no output. `source` is a lease that was submitted, RGB or RGBA, in place of the
     plate's file. Of those with the same `scrub`, only the newest waits; one that gives way is answered by Superseded,
-    the others by Previewed. Previews go before jobs. `rows`: the first one is the picture's top (down) or bottom (up).
-    `colorspace` names the linear space of the picture, where it is not to be the plate's own.
+    the others by Previewed. Previews go before jobs. `rows`: the first one is the top (down) or the bottom (up), of the
+    picture and of `source`. `colorspace` names the linear space of the picture, where it is not to be the plate's own.
+    With `rgba` a matte, too, has four channels, which are the same.
     """
 
     shot: dict[str, Any]
@@ -73,6 +74,7 @@ class Preview(Request, frozen=True, tag="preview"):
     scrub: str = ""
     rows: Rows = "down"
     colorspace: str = ""
+    rgba: bool = False
 
 
 class Look(Request, frozen=True, tag="look"):
@@ -239,8 +241,8 @@ class Previewed(LeasedPicture, frozen=True, tag="previewed"):
     """A preview: a lease of a picture (height, width, channels) of `pixel` over the display window; release it.
 
     Result and plate are RGBA, scene-linear in the primaries of `colorspace`, premultiplied, and clear where the plate
-    has no pixels; a matte has one channel. `solved` says whether the face comes from the solve of the whole shot, or
-    from this frame alone, where there is no solve yet; `faces` counts those that were replaced.
+    has no pixels; a matte has one channel, or four. `solved` says whether the face comes from the solve of the whole
+    shot, or from this frame alone, where there is no solve yet; `faces` counts those that were replaced.
     """
 
     frame: int

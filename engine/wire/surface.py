@@ -8,10 +8,10 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.wire.contact import Contact, failure_of
-from engine.wire.errors import EngineError
+from engine.wire.contact import Contact
 from engine.wire.frames import attach
-from engine.wire.messages import FaceTopology, Failure, Footage, Geometries, Geometry, Look, Release, Reply, Topology
+from engine.wire.messages import FaceTopology, Footage, Geometries, Geometry, Look, Topology
+from engine.wire.talk import Talk, converse
 
 _POINT_CACHE = struct.Struct("<12siiffi")
 
@@ -35,25 +35,17 @@ def ask_surface(
 
     What goes wrong is the contact's error.
     """
-    requests = (Look(shot["plate"]), Topology(), Geometry(shot, face, frames[0], frames[-1], focal))
-    replies: list[Reply] = []
 
-    def answered(reply: Reply) -> None:
-        replies.append(reply)
-        match reply:
-            case Failure():
-                contact.error = reply
-            case Geometries():
-                try:
-                    take(_surface(replies, reply, frames))
-                except EngineError as error:
-                    contact.error = failure_of(error)
-                contact.ask(Release(reply.lease))
-            case _:
-                contact.ask(requests[len(replies)], answered)
+    def talk() -> Talk:
+        footage = yield Look(shot["plate"])
+        topology = yield Topology()
+        told: Geometries = yield Geometry(shot, face, frames[0], frames[-1], focal)
+        try:
+            take(_surface(footage, topology, told, frames))
+        finally:
+            contact.release(told.lease)
 
-    contact.ask(requests[0], answered)
-    return lambda: bool(replies) and isinstance(replies[-1], Failure | Geometries)
+    return converse(contact, talk())
 
 
 def write_point_cache(path: Path, points: NDArray[np.float32]) -> None:
@@ -62,7 +54,7 @@ def write_point_cache(path: Path, points: NDArray[np.float32]) -> None:
     path.write_bytes(header + np.ascontiguousarray(points, "<f4").tobytes())
 
 
-def _surface(replies: list[Any], told: Geometries, frames: range) -> Surface:
+def _surface(footage: Footage, topology: FaceTopology, told: Geometries, frames: range) -> Surface:
     points, every = attach(told, told, writing=False), np.asarray(frames)
     before = np.maximum(np.searchsorted(told.frames, every, "right") - 1, 0)
-    return Surface(replies[0], replies[1], np.isin(every, told.frames), points[before])
+    return Surface(footage, topology, np.isin(every, told.frames), points[before])

@@ -1,6 +1,7 @@
 """For user interfaces: a job of the engine, begun through a contact, as a progress bar shows it."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Iterator
+from itertools import groupby
 from typing import Any, Literal
 
 from engine.wire.contact import Contact
@@ -102,3 +103,12 @@ class Work:
 
     def _count(self) -> None:
         self.stage, self.done = "render", len(self.paths) + len(self.failed)
+
+
+def stretches(
+    numbers: Iterable[int], values: Callable[[int], object], request: Callable[[int, str], Swap]
+) -> Iterator[Swap]:
+    """A request for each stretch of frames whose settings are the same: made of its first, and of all as a range."""
+    for _, stretch in groupby(numbers, values):
+        same = list(stretch)
+        yield request(same[0], ",".join(map(str, same)))

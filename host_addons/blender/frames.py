@@ -41,16 +41,6 @@ def clip_frame(clip: bpy.types.MovieClip, number: int) -> int:
     return number - _first_number(clip) + clip.frame_start - clip.frame_offset
 
 
-def image_number(user: bpy.types.ImageUser | bpy.types.CompositorNodeImage, frame: int) -> int:
-    """The number of the file that an image sequence shows at a frame of the scene, within its duration."""
-    return frame - user.frame_start + 1 + user.frame_offset
-
-
-def image_frame(user: bpy.types.ImageUser | bpy.types.CompositorNodeImage, number: int) -> int:
-    """The frame of the scene at which an image sequence shows a file."""
-    return number + user.frame_start - 1 - user.frame_offset
-
-
 def plate_corner(clip: Any, footage: Footage) -> tuple[int, int] | None:
     """Where in the plate the top left of Blender's picture is: of an EXR, it shows the data window as the whole.
 

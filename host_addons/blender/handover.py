@@ -11,6 +11,7 @@ import numpy as np
 from mathutils import Matrix
 
 from engine.wire.messages import Failure
+from engine.wire.recipe import solved_part
 from engine.wire.surface import Surface, ask_surface, write_point_cache
 
 from . import frames, settings
@@ -57,7 +58,7 @@ def mesh(clip: Any, face: str) -> Callable[[], bool]:
 def _ask(
     clip: Any, face: str, focal: float, put: Callable[[Any, Surface, tuple[int, int]], None]
 ) -> Callable[[], bool]:
-    uid, shot = clip.session_uid, settings.solved_part(settings.plain_shot(clip))
+    uid, shot = clip.session_uid, solved_part(settings.plain_shot(clip))
 
     def take(surface: Surface) -> None:
         found = settings.clip_with(uid)

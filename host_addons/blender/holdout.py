@@ -16,7 +16,7 @@ from .preferences import cache_folder
 _NAME = "Faceplate Holdout"
 
 
-def begin(clip: Any) -> Callable[[], bool]:
+def begin_holdout(clip: Any) -> Callable[[], bool]:
     """Have the clip's mask rendered, and kept as the holdout of its recipe; what tells whether that is over."""
     folder = cache_folder() / "holdouts" / Path(settings.plain_shot(clip)["tracks"]).stem.rpartition(".")[2]
     mask, over = settings.settings_of(clip).mask, list[bool]()

@@ -11,19 +11,32 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 
 from engine.wire.work import Work
 
-from . import handover, holdout, jobs, people, preview, result
+from . import handover, jobs, people, result
 from .connection import engine, redraw, wait
+from .holdout import begin_holdout
+from .preview import follow, show, show_image
 from .settings import clip_of, settings_of
+
+# Tells whether what was begun is over.
+Over = Callable[[], bool]
+Ready = Callable[[bpy.types.Context], bool]
 
 # In place of a person's folder; an empty name would be a heading in the menu.
 _NOBODY = "nobody"
+_SHOWS = (
+    ("result", "Result", "The frame with the face replaced"),
+    ("plate", "Plate", "The frame as it is"),
+    ("matte", "Matte", "Where the frame is replaced"),
+)
+_FACE = StringProperty(name="Face", default="largest")
+_classes: list[type] = []
 
 
 class _Asks:
     """Begins something, and from a script waits until it has ended; an error of the engine is the operator's own."""
 
-    def begin(self, clip: Any, frame: int) -> Callable[[], bool]:
-        """Begin; what tells whether it is over."""
+    def begin(self, clip: Any, frame: int) -> Over:
+        """Begin, at a frame of the scene."""
         raise NotImplementedError
 
     def execute(self: Any, context: bpy.types.Context) -> set[Any]:
@@ -45,28 +58,16 @@ class _Asks:
         return {"FINISHED"}
 
 
-class _OnClip(_Asks):
-    """Asks for something of the movie clip that is shown."""
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return clip_of(context) is not None
-
-
-class _Works(_OnClip):
+class _Works(_Asks):
     """Has the engine work, and shows its progress until that has ended; Esc cancels it."""
 
     _work: Work
     _timer: bpy.types.Timer | None = None
 
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return super().poll(context) and not jobs.is_working()
-
     def make(self, clip: Any) -> Work:
         raise NotImplementedError
 
-    def begin(self, clip: Any, frame: int) -> Callable[[], bool]:
+    def begin(self, clip: Any, frame: int) -> Over:
         self._work = jobs.begin(self.make(clip))
         return lambda: bool(self._work.outcome)
 
@@ -108,87 +109,114 @@ class _Works(_OnClip):
             redraw()
 
 
-class FACEPLATE_OT_connect(_Asks, bpy.types.Operator):
+def _anywhere(context: bpy.types.Context) -> bool:
+    return True
+
+
+def _on_clip(context: bpy.types.Context) -> bool:
+    return clip_of(context) is not None
+
+
+def _on_mask(context: bpy.types.Context) -> bool:
+    clip = clip_of(context)
+    return clip is not None and settings_of(clip).mask is not None
+
+
+def _idle(context: bpy.types.Context) -> bool:
+    return _on_clip(context) and not jobs.is_working()
+
+
+def _operator(label: str, ready: Ready = _on_clip, base: type = _Asks, **properties: Any) -> Callable[..., Any]:
+    """Make an operator of what it begins: a function of the operator, the clip and the frame.
+
+    Its name and description are the function's; `ready` tells where it can be used.
+    """
+
+    def made(begins: Callable[..., Any]) -> Callable[..., Any]:
+        members = {
+            "bl_idname": f"faceplate.{begins.__name__}",
+            "bl_label": label,
+            "bl_description": begins.__doc__,
+            "bl_options": {"REGISTER", "UNDO"} if base is _Works else {"REGISTER"},
+            "poll": classmethod(lambda cls, context: ready(context)),
+            "make" if base is _Works else "begin": begins,
+            "__annotations__": properties,
+        }
+        _classes.append(type(f"FACEPLATE_OT_{begins.__name__}", (base, bpy.types.Operator), members))
+        return begins
+
+    return made
+
+
+@_operator("Connect", _anywhere)
+def connect(operator: Any, clip: Any, frame: int) -> Over:
     """Connect to the Faceplate engine; it is started where none runs"""
-
-    bl_idname = "faceplate.connect"
-    bl_label = "Connect"
-
-    def begin(self, clip: Any, frame: int) -> Callable[[], bool]:
-        engine.connect()
-        return lambda: engine.state in ("connected", "none")
+    engine.connect()
+    return lambda: engine.state in ("connected", "none")
 
 
-class FACEPLATE_OT_refresh(bpy.types.Operator):
+@_operator("Refresh", _anywhere)
+def refresh(operator: Any, clip: Any, frame: int) -> Over:
     """Look again at the footage, the people and the faces"""
-
-    bl_idname = "faceplate.refresh"
-    bl_label = "Refresh"
-
-    def execute(self, context: bpy.types.Context) -> set[Any]:
-        engine.error = None
-        engine.forget()
-        return {"FINISHED"}
+    engine.forget()
+    return lambda: True
 
 
-class FACEPLATE_OT_find_faces(_Works, bpy.types.Operator):
+@_operator("Find Faces", _idle, _Works)
+def find_faces(operator: Any, clip: Any) -> Work:
     """Find the faces in all frames of the clip, and follow them"""
-
-    bl_idname = "faceplate.find_faces"
-    bl_label = "Find Faces"
-
-    def make(self, clip: Any) -> Work:
-        return jobs.solve(clip)
+    return jobs.solve(clip)
 
 
-class FACEPLATE_OT_replace(_Works, bpy.types.Operator):
+@_operator(
+    "Replace Face",
+    _idle,
+    _Works,
+    frames=StringProperty(name="Frames", description="Numbers of files, such as 1001-1010; empty means all"),
+    redo=BoolProperty(name="Redo", description="Write frames anew that are there already"),
+)
+def replace(operator: Any, clip: Any) -> Work:
     """Replace the faces in the clip, and write the result as an OpenEXR sequence"""
-
-    bl_idname = "faceplate.replace"
-    bl_label = "Replace Face"
-    bl_options = {"UNDO"}
-
-    frames: StringProperty(name="Frames", description="Numbers of files, such as 1001-1010; empty means all")
-    redo: BoolProperty(name="Redo", description="Write frames anew that are there already")
-
-    def make(self, clip: Any) -> Work:
-        uid = clip.session_uid
-        return jobs.swap(clip, self.frames, self.redo, lambda work: result.arrived(uid, work))
+    uid = clip.session_uid
+    return jobs.swap(clip, operator.frames, operator.redo, lambda work: result.arrived(uid, work))
 
 
-class FACEPLATE_OT_cancel(bpy.types.Operator):
+@_operator("Cancel", lambda context: jobs.is_working())
+def cancel(operator: Any, clip: Any, frame: int) -> Over:
     """Stop what the engine does for this clip; finished frames stay"""
-
-    bl_idname = "faceplate.cancel"
-    bl_label = "Cancel"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return jobs.is_working()
-
-    def execute(self, context: bpy.types.Context) -> set[Any]:
-        for work in jobs.latest:
-            work.cancel()
-        return {"FINISHED"}
+    for work in jobs.latest:
+        work.cancel()
+    return lambda: True
 
 
-class FACEPLATE_OT_preview(_OnClip, bpy.types.Operator):
+@_operator("Preview Frame", shows=EnumProperty(name="Shows", items=_SHOWS))
+def preview(operator: Any, clip: Any, frame: int) -> Over:
     """Make this frame with the face replaced, and show it as an image; nothing is written"""
+    return show(clip, frame, operator.shows)
 
-    bl_idname = "faceplate.preview"
-    bl_label = "Preview Frame"
 
-    shows: EnumProperty(
-        name="Shows",
-        items=[
-            ("result", "Result", "The frame with the face replaced"),
-            ("plate", "Plate", "The frame as it is"),
-            ("matte", "Matte", "Where the frame is replaced"),
-        ],
-    )
+@_operator("Preview Image", image=StringProperty(name="Image"))
+def preview_image(operator: Any, clip: Any, frame: int) -> Over:
+    """Make an image with the face replaced by the Active Clip's recipe, also one that only Blender has"""
+    return show_image(clip, bpy.data.images[operator.image], frame)
 
-    def begin(self, clip: Any, frame: int) -> Callable[[], bool]:
-        return preview.show(clip, frame, self.shows)
+
+@_operator("Tracks to Blender", face=_FACE)
+def tracks(operator: Any, clip: Any, frame: int) -> Over:
+    """Make tracks of the eyes, the nose, the mouth and the chin of a face, and an animated mask of its outline"""
+    return handover.tracks(clip, operator.face)
+
+
+@_operator("Mesh to Blender", face=_FACE)
+def mesh(operator: Any, clip: Any, frame: int) -> Over:
+    """Make an animated mesh of a face, which covers it in the plate when it is seen through the scene's camera"""
+    return handover.mesh(clip, operator.face)
+
+
+@_operator("Masks from Blender", _on_mask)
+def holdout(operator: Any, clip: Any, frame: int) -> Over:
+    """Render the mask that is chosen, and have the plate stay where it is white"""
+    return begin_holdout(clip)
 
 
 def _people(operator: Any, context: bpy.types.Context | None) -> list[Any]:
@@ -200,7 +228,7 @@ def _people(operator: Any, context: bpy.types.Context | None) -> list[Any]:
     return people.choices
 
 
-class FACEPLATE_OT_assign(_OnClip, bpy.types.Operator):
+class FACEPLATE_OT_assign(_Asks, bpy.types.Operator):
     """Choose who replaces a face, by the folder with their pictures"""
 
     bl_idname = "faceplate.assign"
@@ -212,9 +240,13 @@ class FACEPLATE_OT_assign(_OnClip, bpy.types.Operator):
     directory: StringProperty(name="Folder", subtype="DIR_PATH", options={"SKIP_SAVE"})
     filter_folder: BoolProperty(default=True, options={"HIDDEN"})
 
-    def begin(self, clip: Any, frame: int) -> Callable[[], bool]:
+    @classmethod
+    def poll(cls, context: bpy.types.Context) -> bool:
+        return _on_clip(context)
+
+    def begin(self, clip: Any, frame: int) -> Over:
         people.assign(clip, self.face, self.directory or self.identity.replace(_NOBODY, ""))
-        preview.follow()
+        follow()
         return lambda: True
 
     def invoke(self, context: bpy.types.Context, event: bpy.types.Event) -> set[Any]:
@@ -224,55 +256,4 @@ class FACEPLATE_OT_assign(_OnClip, bpy.types.Operator):
         return {"RUNNING_MODAL"}
 
 
-class FACEPLATE_OT_tracks(_OnClip, bpy.types.Operator):
-    """Make tracks of the eyes, the nose, the mouth and the chin of a face, and an animated mask of its outline"""
-
-    bl_idname = "faceplate.tracks"
-    bl_label = "Tracks to Blender"
-
-    face: StringProperty(name="Face", default="largest")
-
-    def begin(self, clip: Any, frame: int) -> Callable[[], bool]:
-        return handover.tracks(clip, self.face)
-
-
-class FACEPLATE_OT_mesh(_OnClip, bpy.types.Operator):
-    """Make an animated mesh of a face, which covers it in the plate when it is seen through the scene's camera"""
-
-    bl_idname = "faceplate.mesh"
-    bl_label = "Mesh to Blender"
-
-    face: StringProperty(name="Face", default="largest")
-
-    def begin(self, clip: Any, frame: int) -> Callable[[], bool]:
-        return handover.mesh(clip, self.face)
-
-
-class FACEPLATE_OT_holdout(_OnClip, bpy.types.Operator):
-    """Render the mask that is chosen, and have the plate stay where it is white"""
-
-    bl_idname = "faceplate.holdout"
-    bl_label = "Masks from Blender"
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return super().poll(context) and settings_of(clip_of(context)).mask is not None
-
-    def begin(self, clip: Any, frame: int) -> Callable[[], bool]:
-        return holdout.begin(clip)
-
-
-register, unregister = bpy.utils.register_classes_factory(
-    (
-        FACEPLATE_OT_connect,
-        FACEPLATE_OT_refresh,
-        FACEPLATE_OT_find_faces,
-        FACEPLATE_OT_replace,
-        FACEPLATE_OT_cancel,
-        FACEPLATE_OT_preview,
-        FACEPLATE_OT_assign,
-        FACEPLATE_OT_tracks,
-        FACEPLATE_OT_mesh,
-        FACEPLATE_OT_holdout,
-    )
-)
+register, unregister = bpy.utils.register_classes_factory((*_classes, FACEPLATE_OT_assign))

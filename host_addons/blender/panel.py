@@ -2,25 +2,20 @@
 """The panel in the Movie Clip Editor's sidebar: what the engine says, and what is asked of it."""
 
 import textwrap
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 import bpy
 
+from engine.wire import captions
 from engine.wire.messages import Failure, Footage, Look
 
 from . import jobs, people, preview
 from .connection import engine
-from .settings import ENTRIES, clip_of, plain_shot, settings_of
+from .settings import PEOPLE, SECTIONS, clip_of, plain_shot, settings_of
 
-_STATES = {"none": "No engine", "starting": "Starting …", "connected": "Ready", "lost": "Lost; trying again …"}
-# How the colour space of footage is known.
-_KNOWN_BY = {
-    "option": "as chosen",
-    "attribute": "as the file says",
-    "chromaticities": "by its chromaticities",
-    "default": "assumed",
-}
 # What mends an error, by its code: an operator, and what its button says.
 _MENDS = {
     "engine-missing": ("faceplate.connect", "Start Engine"),
@@ -32,116 +27,109 @@ _MENDS = {
 }
 # Of the sidebar, in pixels: what no text has, and what a letter takes.
 _BESIDE, _LETTER = 90, 6
+_MAIN, _SETTINGS = "FACEPLATE_PT_main", "FACEPLATE_PT_settings"
+_classes: list[type] = []
 
 
-class _InClipEditor:
-    bl_space_type = "CLIP_EDITOR"
-    bl_region_type = "UI"
-    bl_category = "Faceplate"
+def _panel(name: str, label: str, parent: str = "", closed: bool = False, **members: Any) -> Callable[..., None]:
+    """Make a panel of what draws it: a function of its layout and of the clip, without which it is not shown."""
+
+    def made(draws: Callable[[Any, Any], None]) -> None:
+        about = {
+            "bl_space_type": "CLIP_EDITOR",
+            "bl_region_type": "UI",
+            "bl_category": "Faceplate",
+            "bl_idname": name,
+            "bl_label": label,
+            "bl_parent_id": parent,
+            "bl_options": {"DEFAULT_CLOSED"} if closed else set(),
+            "draw": lambda self, context: draws(self.layout, clip_of(context)),
+            "poll": classmethod(lambda cls, context: name == _MAIN or clip_of(context) is not None),
+        }
+        _classes.append(type(name, (bpy.types.Panel,), about | members))
+
+    return made
 
 
-class _OnClip(_InClipEditor):
-    bl_options = {"DEFAULT_CLOSED"}
-
-    @classmethod
-    def poll(cls, context: bpy.types.Context) -> bool:
-        return clip_of(context) is not None
-
-
-class FACEPLATE_PT_main(_InClipEditor, bpy.types.Panel):
-    bl_idname = "FACEPLATE_PT_main"
-    bl_label = "Faceplate"
-
-    def draw(self, context: bpy.types.Context) -> None:
-        engine.want()
-        layout: Any = self.layout
-        row = layout.row()
-        row.label(text=_STATES[engine.state], icon="LINKED" if engine.state == "connected" else "UNLINKED")
-        if engine.state == "connected":
-            row.operator("faceplate.refresh", text="", icon="FILE_REFRESH")
-        elif engine.state == "none":
-            row.operator("faceplate.connect")
-        if engine.error is not None:
-            _draw_error(layout, engine.error)
-        clip = clip_of(context)
-        if clip is None:
-            layout.label(text="Open a movie clip", icon="SEQUENCE")
-            return
-        _draw_footage(layout, clip)
-        if jobs.is_working():
-            _draw_progress(layout)
+@_panel(_MAIN, "Faceplate")
+def _draw_main(layout: Any, clip: Any) -> None:
+    engine.want()
+    row = layout.row()
+    row.label(text=captions.STATES[engine.state], icon="LINKED" if engine.state == "connected" else "UNLINKED")
+    if engine.state == "connected":
+        row.operator("faceplate.refresh", text="", icon="FILE_REFRESH")
+    elif engine.state == "none":
+        row.operator("faceplate.connect")
+    if engine.error is not None:
+        _draw_error(layout, engine.error)
+    if clip is None:
+        layout.label(text="Open a movie clip", icon="SEQUENCE")
+        return
+    _draw_footage(layout, clip)
+    for work in jobs.latest if jobs.is_working() else ():
+        layout.progress(factor=work.fraction, text=captions.of_work(work))
+        layout.operator("faceplate.cancel", icon="CANCEL")
 
 
-class FACEPLATE_PT_people(_OnClip, bpy.types.Panel):
-    bl_label = "Faces"
-    bl_parent_id = "FACEPLATE_PT_main"
-    bl_options = set()
-
-    def draw(self, context: bpy.types.Context) -> None:
-        layout: Any = self.layout
-        clip: Any = clip_of(context)
-        for person in settings_of(clip).replace:
-            _draw_person(layout, clip, person)
-        found = people.faces_of(clip)
-        if not settings_of(clip).replace:
-            layout.operator("faceplate.assign", icon="USER")
-        for face in found:
-            _draw_face(layout, clip, face)
-        layout.operator("faceplate.find_faces", text="Find Faces Again" if found else "Find Faces", icon="VIEWZOOM")
+@_panel("FACEPLATE_PT_people", "Faces", _MAIN)
+def _draw_people(layout: Any, clip: Any) -> None:
+    for person in settings_of(clip).replace:
+        _draw_person(layout, clip, person)
+    found = people.faces_of(clip)
+    if not settings_of(clip).replace:
+        layout.operator("faceplate.assign", icon="USER")
+    for face in found:
+        _draw_face(layout, clip, face)
+    layout.operator("faceplate.find_faces", text="Find Faces Again" if found else "Find Faces", icon="VIEWZOOM")
 
 
-class FACEPLATE_PT_replace(_OnClip, bpy.types.Panel):
-    bl_label = "Replace"
-    bl_parent_id = "FACEPLATE_PT_main"
-    bl_options = set()
-
-    def draw(self, context: bpy.types.Context) -> None:
-        layout: Any = self.layout
-        clip: Any = clip_of(context)
-        row = layout.row(align=True)
-        row.prop(context.window_manager, "faceplate_mesh", icon="MESH_DATA")
-        row.prop(context.window_manager, "faceplate_matte", icon="MOD_MASK")
-        row = layout.row(align=True)
-        row.operator("faceplate.preview", icon="IMAGE_DATA")
-        row.prop(context.window_manager, "faceplate_follow", text="", icon="PLAY")
-        layout.operator("faceplate.replace", icon="RENDER_ANIMATION")
-        layout.row(align=True).prop(settings_of(clip), "result_to")
-        row = layout.row(align=True)
-        row.prop(settings_of(clip), "mask", text="")
-        row.operator("faceplate.holdout", text="Hold Out")
-        column = layout.column(align=True)
-        for told in preview.latest:
-            column.label(text=f"Frame {told.frame}: {told.faces} replaced")
-            if told.solved == "shot" or not people.faces_of(clip):
-                for line in _lines(preview.note_of(told)):
-                    column.label(text=line)
+@_panel("FACEPLATE_PT_replace", "Replace", _MAIN)
+def _draw_replace(layout: Any, clip: Any) -> None:
+    shot, manager = settings_of(clip), bpy.context.window_manager
+    row = layout.row(align=True)
+    row.prop(manager, "faceplate_mesh", icon="MESH_DATA")
+    row.prop(manager, "faceplate_matte", icon="MOD_MASK")
+    row = layout.row(align=True)
+    row.operator("faceplate.preview", icon="IMAGE_DATA")
+    row.prop(manager, "faceplate_follow", text="", icon="PLAY")
+    layout.operator("faceplate.replace", icon="RENDER_ANIMATION")
+    layout.row(align=True).prop(shot, "result_to")
+    row = layout.row(align=True)
+    row.prop(shot, "mask", text="")
+    row.operator("faceplate.holdout", text="Hold Out")
+    if shot.result:
+        layout.prop(shot, "result")
+    for told in preview.latest:
+        _draw_lines(layout, captions.of_preview(told, bool(people.faces_of(clip))))
 
 
-class FACEPLATE_PT_settings(_OnClip, bpy.types.Panel):
-    bl_label = "Settings"
-    bl_idname = "FACEPLATE_PT_settings"
-    bl_parent_id = "FACEPLATE_PT_main"
-
-    def draw(self, context: bpy.types.Context) -> None:
-        _draw_section(self.layout, settings_of(clip_of(context)), "")
+@_panel(_SETTINGS, "Settings", _MAIN, closed=True)
+def _draw_settings(layout: Any, clip: Any) -> None:
+    _draw_section("", layout, clip)
 
 
-def _section_panel(section: str) -> type:
-    """The panel of one section of the recipe."""
+@_panel("FACEPLATE_PT_image", "Faceplate", bl_space_type="IMAGE_EDITOR")
+def _draw_image(layout: Any, clip: Any) -> None:
+    """For an image that may be in Blender's memory alone; those of a file of several layers have no pixels there."""
+    image = getattr(bpy.context, "edit_image", None)
+    if image is not None and min(image.size) > 0:
+        layout.operator("faceplate.preview_image", icon="IMAGE_DATA").image = image.name
 
-    def draw(self: Any, context: bpy.types.Context) -> None:
-        _draw_section(self.layout, getattr(settings_of(clip_of(context)), section), section)
 
-    members = {"bl_label": section.title(), "bl_parent_id": "FACEPLATE_PT_settings", "draw": draw}
-    return type(f"FACEPLATE_PT_{section}", (_OnClip, bpy.types.Panel), members)
+def _draw_section(section: str, layout: Any, clip: Any) -> None:
+    """The settings of one section of the recipe; ``""`` are those at its top."""
+    group = getattr(settings_of(clip), section) if section else settings_of(clip)
+    layout.use_property_split = True
+    for key in SECTIONS[section]:
+        # In a row, what has several choices at once shows hardly a letter of each.
+        column = layout.column()
+        column.active = not getattr(group, f"{key}_automatic", False)
+        column.prop(group, key)
 
 
 def _draw_error(layout: Any, error: Failure) -> None:
     box = layout.box()
-    column = box.column(align=True)
-    column.alert = True
-    for number, line in enumerate(_lines(error.message) + _lines(error.remedy)):
-        column.label(text=line, icon="BLANK1" if number else "ERROR")
+    _draw_lines(box, [error.message, error.remedy], "ERROR").alert = True
     if error.code in _MENDS:
         operator, text = _MENDS[error.code]
         button = box.operator(operator, text=text)
@@ -149,14 +137,10 @@ def _draw_error(layout: Any, error: Failure) -> None:
             button.module = __package__
 
 
-def _draw_footage(layout: Any, clip: bpy.types.MovieClip) -> None:
+def _draw_footage(layout: Any, clip: Any) -> None:
     match reply := engine.known(Look(plain_shot(clip)["plate"])):
         case Footage():
-            column = layout.column(align=True)
-            column.label(text=f"{reply.name}, {reply.frames}", icon="SEQUENCE")
-            column.label(text=f"{reply.width} × {reply.height}, {reply.kind}", icon="BLANK1")
-            column.label(text=reply.colorspace, icon="BLANK1")
-            column.label(text=_KNOWN_BY.get(reply.known_by, reply.known_by), icon="BLANK1")
+            column = _draw_lines(layout, captions.of_footage(reply), "SEQUENCE")
             if reply.missing:
                 column.label(text=f"Missing: {reply.missing}", icon="ERROR")
         case Failure():
@@ -165,7 +149,7 @@ def _draw_footage(layout: Any, clip: bpy.types.MovieClip) -> None:
             layout.label(text=bpy.path.basename(clip.filepath), icon="SEQUENCE")
 
 
-def _draw_person(layout: Any, clip: bpy.types.MovieClip, person: Any) -> None:
+def _draw_person(layout: Any, clip: Any, person: Any) -> None:
     box = layout.box()
     row = box.row()
     row.prop(person, "identity", text="")
@@ -180,18 +164,13 @@ def _draw_person(layout: Any, clip: bpy.types.MovieClip, person: Any) -> None:
         column.label(text=known.person or "Unknown")
         column.alert = known.consent != "valid"
         column.label(text=f"Consent: {known.consent}", icon="NONE" if column.alert else "CHECKMARK")
-        column = box.column(align=True)
-        for line in _lines(known.message):
-            column.label(text=line)
+        _draw_lines(box, [known.message])
 
 
-def _draw_face(layout: Any, clip: bpy.types.MovieClip, face: Any) -> None:
+def _draw_face(layout: Any, clip: Any, face: Any) -> None:
     row = layout.box().row()
     row.template_icon(icon_value=people.face_icon(face), scale=3.0)
-    column = row.column(align=True)
-    column.label(text=f"Face {face.number}, {face.first}–{face.last}")
-    if face.frames < face.last - face.first + 1:
-        column.label(text=f"in {face.frames} of them")
+    column = _draw_lines(row, captions.of_face(face))
     person = people.person_for(clip, str(face.number))
     known = people.identity_of(clip, person.identity) if person else None
     text = (known.person if known else "") or (Path(person.identity).name if person else "Nobody")
@@ -201,40 +180,18 @@ def _draw_face(layout: Any, clip: bpy.types.MovieClip, face: Any) -> None:
     row.operator("faceplate.mesh", text="Mesh", icon="MESH_DATA").face = str(face.number)
 
 
-def _draw_progress(layout: Any) -> None:
-    for work in jobs.latest:
-        left = f", {work.seconds_left:.0f} s left" if work.seconds_left >= 0 else ""
-        layout.progress(factor=work.fraction, text=f"{work.stage.title()} {work.done} of {work.total}{left}")
-    layout.operator("faceplate.cancel", icon="CANCEL")
-
-
-def _draw_section(layout: Any, group: Any, section: str) -> None:
-    layout.use_property_split = True
-    for name in ENTRIES:
-        owner, _, key = name.rpartition(".")
-        if owner == section:
-            # In a row, what has several choices at once shows hardly a letter of each.
-            column = layout.column()
-            column.active = not getattr(group, f"{key}_automatic", False)
-            column.prop(group, key)
-
-
-def _lines(text: str) -> list[str]:
-    """A sentence in lines that fit into the sidebar."""
+def _draw_lines(layout: Any, texts: list[str], icon: str = "") -> Any:
+    """Sentences, in lines that fit into the sidebar, the first with the icon; the column that they are in."""
     region, scale = bpy.context.region, bpy.context.preferences.system.ui_scale
-    width = region.width / scale if region else 0.0
-    return textwrap.wrap(text, max(20, int((width - _BESIDE) / _LETTER)))
+    letters = max(20, int(((region.width / scale if region else 0.0) - _BESIDE) / _LETTER))
+    column = layout.column(align=True)
+    for number, line in enumerate(line for text in texts for line in textwrap.wrap(text, letters)):
+        column.label(text=line, icon="NONE" if not icon else "BLANK1" if number else icon)
+    return column
 
 
-_SECTIONS = [
-    name for name in dict.fromkeys(entry.rpartition(".")[0] for entry in ENTRIES) if name not in ("", "replace")
-]
-_CLASSES = (
-    FACEPLATE_PT_main,
-    FACEPLATE_PT_people,
-    FACEPLATE_PT_replace,
-    FACEPLATE_PT_settings,
-    *map(_section_panel, _SECTIONS),
-)
+for _section in SECTIONS:
+    if _section not in ("", PEOPLE):
+        _panel(f"FACEPLATE_PT_{_section}", _section.title(), _SETTINGS, True)(partial(_draw_section, _section))
 
-register, unregister = bpy.utils.register_classes_factory(_CLASSES)
+register, unregister = bpy.utils.register_classes_factory(_classes)

@@ -8,14 +8,12 @@ import bpy
 import bpy.utils.previews
 import numpy as np
 
-from engine.wire.messages import Face, FaceList, Faces, Identities, Identity, IdentityList
+from engine.wire import cast
+from engine.wire.messages import Face, Identity
 
 from .connection import engine
 from .frames import whole_path
-from .settings import plain_shot, settings_of, solved_part
-
-# Two names of the same face: the first of those that were found is the largest.
-_LARGEST = ("largest", "1")
+from .settings import plain_shot, settings_of
 
 # What a menu offers: Blender keeps no copy of the texts.
 choices: list[Any] = []
@@ -27,44 +25,32 @@ _icons: Any = None
 
 def identity_of(clip: bpy.types.MovieClip, folder: str) -> Identity | None:
     """What the engine says of a person's folder; None until it has."""
-    path = whole_path(clip, folder)
-    return next((one for one in beside(clip, folder) if one.folder == path), None)
-
-
-def beside(clip: bpy.types.MovieClip, folder: str) -> tuple[Identity, ...]:
-    """The people in the folder that a person's folder is in."""
-    reply = engine.known(Identities(str(Path(whole_path(clip, folder)).parent))) if folder else None
-    return reply.identities if isinstance(reply, IdentityList) else ()
+    return cast.identity_of(engine, whole_path(clip, folder))
 
 
 def known_people(clip: bpy.types.MovieClip) -> list[Identity]:
     """Everybody who can be put into a clip: those in it, and those whose folders are beside theirs."""
-    people = {one.folder: one for person in settings_of(clip).replace for one in beside(clip, person.identity)}
-    return list(people.values())
+    return cast.known_people(engine, [whole_path(clip, one.identity) for one in settings_of(clip).replace])
 
 
 def faces_of(clip: bpy.types.MovieClip) -> tuple[Face, ...]:
     """The faces that were found in a clip."""
-    reply = engine.known(Faces(solved_part(plain_shot(clip))))
-    return reply.faces if isinstance(reply, FaceList) else ()
+    return cast.faces_of(engine, plain_shot(clip))
 
 
 def person_for(clip: bpy.types.MovieClip, face: str) -> Any:
     """Who replaces a face, as an entry of the clip's recipe; None where nobody does."""
-    names = _LARGEST if face in _LARGEST else (face,)
-    return next((person for person in settings_of(clip).replace if person.face in names), None)
+    return next((person for person in settings_of(clip).replace if cast.same_face(person.face, face)), None)
 
 
 def assign(clip: bpy.types.MovieClip, face: str, identity: str) -> None:
     """Have a face replaced by the person in a folder; by nobody where that is empty."""
     people, person = settings_of(clip).replace, person_for(clip, face)
-    if not identity:
-        if person is not None:
-            people.remove(list(people).index(person))
-        return
-    if person is None:
-        person = people.add()
-    person.face, person.identity = face, identity
+    if identity:
+        person = people.add() if person is None else person
+        person.face, person.identity = face, identity
+    elif person is not None:
+        people.remove(list(people).index(person))
 
 
 def identity_icon(folder: str) -> int:

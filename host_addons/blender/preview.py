@@ -1,26 +1,22 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
-# Blender reads properties from annotations that are calls.
-# pyright: reportInvalidTypeForm=false
 """One frame as the recipe makes it, straight from the engine's memory into an image; alone, or with the playhead."""
 
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import bpy
 import numpy as np
 
-from engine.wire.contact import failure_of
-from engine.wire.errors import EngineError
-from engine.wire.frames import attach
-from engine.wire.messages import Failure, Preview, Previewed, Release, Reply, Shows
+from engine.wire.messages import Preview, Previewed, Shows
+from engine.wire.pictures import ask_picture, ask_picture_of
 
 from . import frames, settings
 from .connection import engine
 
 _SCRUB = "playhead"
-# As the engine and as Blender call the space that Blender works in.
-_LINEAR, _BLENDERS = "Linear Rec.709 (sRGB)", "Linear Rec.709"
-
+# As the engine and as Blender call the space that Blender works in, and that of pictures of 8 bits.
+_LINEAR, _BLENDERS, _ENCODED = "Linear Rec.709 (sRGB)", "Linear Rec.709", "sRGB Encoded Rec.709 (sRGB)"
 _MANAGERS: Any = bpy.types.WindowManager
 
 # The last preview that was shown.
@@ -29,56 +25,44 @@ latest: list[Previewed] = []
 
 def show(clip: bpy.types.MovieClip, frame: int, shows: Shows = "result", scrub: str = "") -> Callable[[], bool]:
     """Have a frame of the scene made by the clip's recipe and shown in its image; what tells whether that is over."""
-    name, answers = image_name(clip), list[Reply]()
-    plain, number = settings.plain_shot(clip, frame), frames.clip_number(clip, frame)
-
-    def answered(reply: Reply) -> None:
-        match reply:
-            case Previewed():
-                _take(name, reply)
-            case Failure():
-                engine.error = reply
-        answers.append(reply)
-
-    engine.ask(Preview(plain, number, shows, scrub=scrub, rows="up", colorspace=_LINEAR), answered)
-    return lambda: bool(answers)
+    request = _request(settings.plain_shot(clip, frame), frames.clip_number(clip, frame), shows, scrub)
+    return ask_picture(engine, request, partial(_take, image_name(clip)))
 
 
-def image_name(clip: bpy.types.MovieClip) -> str:
-    """The name of the image that previews of a clip are shown in."""
-    return f"Faceplate {clip.name}"
+def show_image(clip: bpy.types.MovieClip, image: Any, frame: int) -> Callable[[], bool]:
+    """The same for an image that may be in Blender's memory alone, from what is in it."""
+    shot = settings.plain_shot(clip, frame) | {"tracks": ""}
+    shape = image.size[1], image.size[0], image.channels
+
+    def fill(memory: Any) -> None:
+        image.pixels.foreach_get(memory.reshape(-1))
+
+    request = _request(shot, frames.clip_number(clip, frame), "result", "")
+    space = _LINEAR if image.is_float else _ENCODED
+    return ask_picture_of(engine, request, shape, space, fill, partial(_take, image_name(image)))
 
 
-def note_of(told: Previewed) -> str:
-    """What a person should know of a preview; empty where nothing."""
-    return "" if told.solved == "shot" else "From this frame alone: find faces for the whole shot"
+def image_name(shown: Any) -> str:
+    """The name of the image that previews of a clip, or of another image, are shown in."""
+    return f"Faceplate {shown.name}"
 
 
-def _take(name: str, told: Previewed) -> None:
-    try:
-        picture = attach(told, told, writing=False)
-    except EngineError as error:
-        engine.error = failure_of(error)
-        return
-    image = _image(name, told.width, told.height)
-    if told.channels == 1:
-        picture = np.broadcast_to(picture, (told.height, told.width, 4))
-    image.pixels.foreach_set(picture.reshape(-1))
-    image.update()
-    engine.ask(Release(told.lease))
-    latest[:] = [told]
+def _request(shot: dict[str, Any], number: int, shows: Shows, scrub: str) -> Preview:
+    return Preview(shot, number, shows, scrub=scrub, rows="up", colorspace=_LINEAR, rgba=True)
 
 
-def _image(name: str, width: int, height: int) -> Any:
-    """The image of that name and size, of linear light."""
-    image: Any = bpy.data.images.get(name)
+def _take(name: str, told: Previewed, picture: Any) -> None:
+    size, images = (told.width, told.height), bpy.data.images
+    image: Any = images.get(name)
     if image is None:
-        image = bpy.data.images.new(name, width, height, alpha=True, float_buffer=True)
+        image = images.new(name, *size, alpha=True, float_buffer=True)
         image.colorspace_settings.name = _BLENDERS
         image.alpha_mode = "PREMUL"
-    if tuple(image.size) != (width, height):
-        image.generated_width, image.generated_height = width, height
-    return image
+    if tuple(image.size) != size:
+        image.generated_width, image.generated_height = size
+    image.pixels.foreach_set(np.reshape(picture, -1))
+    image.update()
+    latest[:] = [told]
 
 
 def follow() -> None:

@@ -8,6 +8,7 @@ from typing import Any
 import bpy
 
 from engine.wire.messages import Failure, Swap
+from engine.wire.recipe import RESULT
 from engine.wire.sequence import number_of, pattern
 from engine.wire.work import Work
 
@@ -57,7 +58,7 @@ def _replace(clip: Any, files: list[Path]) -> Work | None:
     plain = settings.plain_shot(clip)
     wanted = ",".join(str(number_of(path)) for path in files)
     plain["plate"] = {"path": str(pattern(files[0])), "frames": wanted}
-    plain["output"]["path"], plain["tracks"] = str(files[0].parent / settings.RESULT), ""
+    plain["output"]["path"], plain["tracks"] = str(files[0].parent / RESULT), ""
     plain["matte"]["holdout"] = ""
     return jobs.begin(Work(engine, [Swap(plain)], lambda work: None))
 

@@ -288,6 +288,17 @@ def test_a_picture_from_memory_goes_in_and_out(client: Client, work: Path, chann
     client.ask(Release(lease), Done)
 
 
+def test_pictures_can_be_bottom_up_both_ways(client: Client, work: Path) -> None:
+    pixels = picture_of(work / "plate/sh.1001.exr")
+    asked = Lease(SIDE, SIDE, 4, "float32", "Linear Rec.709 (sRGB)")
+    lease, turned = submitted(client, asked, pixels), submitted(client, asked, pixels[::-1])
+    for shows in ("result", "matte"):
+        down = look(client, preview(shot_of(work), shows=shows, source=lease))
+        up = look(client, preview(shot_of(work), shows=shows, source=turned, rows="up", rgba=True))
+        assert up[0].faces == down[0].faces == 1 and up[1].shape == (SIDE, SIDE, 4)
+        np.testing.assert_array_equal(up[1][::-1], np.broadcast_to(down[1], up[1].shape))
+
+
 def test_pictures_that_are_none(client: Client, work: Path) -> None:
     asked = Lease(32, 32, 2, "float32")
     lease = submitted(client, asked, np.zeros((32, 32, 2), np.float32))

@@ -80,7 +80,7 @@ def test_a_movie_clip(addon: Any, counted: Path, shown: Shown, start: int, offse
 
 
 @pytest.mark.parametrize(("start", "offset", "frame"), [(1, 1000, 1), (1, 1000, 4), (5, 1002, 7), (1001, 1000, 1003)])
-def test_an_image_sequence(addon: Any, counted: Path, shown: Shown, start: int, offset: int, frame: int) -> None:
+def test_an_image_sequence(counted: Path, shown: Shown, start: int, offset: int, frame: int) -> None:
     image: Any = bpy.data.images.load(str(counted / "sh.1003.exr"))
     image.source = "SEQUENCE"
     made: list[Any] = []
@@ -91,10 +91,8 @@ def test_an_image_sequence(addon: Any, counted: Path, shown: Shown, start: int, 
         made[0].frame_start, made[0].frame_offset, made[0].frame_duration = start, offset, 10
         return made[0]
 
-    number = shown(node, frame)
-    frames = addon("frames")
-    assert frames.image_number(made[0], frame) == number
-    assert frames.image_frame(made[0], number) == frame
+    # By this rule a result is put where its plate is.
+    assert shown(node, frame) == frame - start + 1 + offset
     bpy.data.images.remove(image)
 
 

@@ -53,7 +53,7 @@ class Layout:
 def drawn(addon: Any) -> str:
     """What all panels show now, as one text."""
     texts: list[str] = []
-    for panel in addon("panel")._CLASSES:
+    for panel in addon("panel")._classes:
         if not hasattr(panel, "poll") or panel.poll(bpy.context):
             panel.draw(SimpleNamespace(layout=Layout(texts)), bpy.context)
     return "\n".join(texts)
@@ -87,7 +87,7 @@ def test_an_error_has_its_remedy_and_its_button(addon: Any, engine: Any) -> None
 def test_the_footage_and_the_person(addon: Any, engine: Any, clip: Any, work: Path) -> None:
     text = settled(addon, engine)
     assert "Ready" in text and "1001-1003" in text and "272 × 272" in text
-    assert "Linear Rec.709 (sRGB)" in text and "Grace" in text and "Consent: valid" in text
+    assert "Linear Rec.709 (sRGB)" in text.replace("\n", " ") and "Grace" in text and "Consent: valid" in text
     assert "Find Faces" in text and "Preview Frame" in text and "Replace Face" in text
     assert "Mesh" in text and "Matte" in text
     assert "Detect Size" in text and "Low Frequency" in text and "Automatic" in text
@@ -98,7 +98,7 @@ def test_the_faces(addon: Any, engine: Any, clip: Any) -> None:
     ops.faceplate.preview()
     text = settled(addon, engine)
     assert "Face 1, 1001–1003" in text and "Find Faces Again" in text
-    assert "Frame 1001: 1 replaced" in text
+    assert "Frame 1001: 1 replaced" in text.replace("\n", " ")
 
 
 def test_a_job_has_progress(addon: Any, engine: Any, clip: Any) -> None:
