@@ -152,7 +152,7 @@ class Renderer:
             patch = sight.swapper.swap(sight.seen, sight.crop.points(sight.face.mesh), self._view)
             placed = self._place(patch, sight)
             if self._holdout is not None:
-                held = self._holdout.read(frame.number, sight.box, frame.display_window)
+                held = self._holdout.read(frame.number, sight.box, frame.display_window, frame.data_window)
                 np.multiply(placed.matte, 1.0 - held, out=placed.matte)
             placed.matte[placed.matte < THINNEST] = 0.0
         if not placed.matte.any():

@@ -30,10 +30,11 @@ class Holdout:
         """The file of a frame, or the name that a missing one would have; of one frame of a sequence, its neighbour."""
         return self._alone or self._sequence.path(frame)
 
-    def read(self, frame: int, box: Box, display: Box) -> NDArray[np.float32]:
+    def read(self, frame: int, box: Box, display: Box, plate: Box) -> NDArray[np.float32]:
         """How far the plate must stay, [0, 1], (height, width) of `box` in a plate of this display window.
 
-        It is the first channel of the file, 0 where that has no pixels. Raises FrameMissing, FrameUnreadable, or
+        It is the first channel of the file, 0 where that has no pixels. A file of the size of the plate's data window,
+        `plate`, lies there: some hosts take that for the whole picture. Raises FrameMissing, FrameUnreadable, or
         PlateUnsupported for a file of another size.
         """
         path = self.path(frame)
@@ -42,7 +43,9 @@ class Holdout:
         source = open_still(path)
         with contextlib.closing(source):
             spec = source.spec()
-            if (spec.full_width, spec.full_height) != (display.width, display.height):
+            size = spec.full_width, spec.full_height
+            whole = next((one for one in (display, plate) if (one.width, one.height) == size), None)
+            if whole is None:
                 raise PlateUnsupported(
                     f"The holdout {shown(path)} is {spec.full_width}×{spec.full_height}, "
                     f"and the plate is {display.width}×{display.height}.",
@@ -51,7 +54,9 @@ class Holdout:
             stored = source.read_image(0, 0, 0, 1, "float")
             if stored is None or source.has_error:
                 raise unreadable(path, reason_of(source.geterror) or "its pixels are damaged")
-            data = Box(0, 0, spec.width, spec.height).moved(spec.x - spec.full_x, spec.y - spec.full_y)
+            data = Box(0, 0, spec.width, spec.height).moved(
+                whole.x0 + spec.x - spec.full_x, whole.y0 + spec.y - spec.full_y
+            )
         held = np.zeros((box.height, box.width), np.float32)
         both = data.intersect(box)
         if not both.empty:

@@ -87,8 +87,8 @@ def test_a_frame_of_a_sequence_stands_for_all_of_it(work: Path) -> None:
     everything = Box(0, 0, SIDE, SIDE)
     held = Holdout(str(work / "held/sh.1001.png"))
     with pytest.raises(FrameMissing):
-        held.read(1009, everything, everything)
-    np.testing.assert_array_equal(held.read(1001, everything, everything), LEFT)
+        held.read(1009, everything, everything, everything)
+    np.testing.assert_array_equal(held.read(1001, everything, everything, everything), LEFT)
 
 
 def test_what_is_as_good_as_white_keeps_the_plate_to_the_bit(work: Path) -> None:
@@ -110,15 +110,22 @@ def test_a_data_window_says_where_it_lies(tmp_path: Path) -> None:
         "displayWindow": (np.array([5, 5], np.int32), np.array([104, 54], np.int32)),
     }
     write_exr(tmp_path / "held.exr", np.ones((20, 20)), **windows)
-    held = Holdout(str(tmp_path / "held.exr")).read(7, Box(0, 0, 100, 50), Box(0, 0, 100, 50))
+    held = Holdout(str(tmp_path / "held.exr")).read(7, Box(0, 0, 100, 50), *[Box(0, 0, 100, 50)] * 2)
     assert held[15:35, 5:25].all() and held.sum() == 400
-    inside = Holdout(str(tmp_path / "held.exr")).read(7, Box(20, 30, 40, 60), Box(0, 0, 100, 50))
+    inside = Holdout(str(tmp_path / "held.exr")).read(7, Box(20, 30, 40, 60), *[Box(0, 0, 100, 50)] * 2)
     assert inside[:5, :5].all() and inside.sum() == 25
+
+
+def test_one_of_the_size_of_the_plates_data_window_lies_there(tmp_path: Path) -> None:
+    """So is one that was rendered where only that window is shown, as in Blender."""
+    write_exr(tmp_path / "held.exr", np.ones((20, 30)))
+    held = Holdout(str(tmp_path / "held.exr")).read(7, Box(0, 0, 100, 50), Box(0, 0, 100, 50), Box(40, 10, 70, 30))
+    assert held[10:30, 40:70].all() and held.sum() == 600
 
 
 def test_values_that_are_no_part_are_brought_into_range(tmp_path: Path) -> None:
     write_exr(tmp_path / "held.exr", np.array([[-1.0, 2.0], [np.nan, 0.25]]))
-    held = Holdout(str(tmp_path / "held.exr")).read(1, Box(0, 0, 2, 2), Box(0, 0, 2, 2))
+    held = Holdout(str(tmp_path / "held.exr")).read(1, *[Box(0, 0, 2, 2)] * 3)
     np.testing.assert_array_equal(held, [[0.0, 1.0], [0.0, 0.25]])
 
 
