@@ -14,12 +14,11 @@ _KNOWN_BY = {
 
 
 def of_footage(told: Footage) -> list[str]:
-    """A line each: name and range, size and kind, colour space, how it is known."""
+    """A line each: name and range, size and kind, colour space and how it is known."""
     return [
         f"{told.name}, {told.frames}",
         f"{told.width} × {told.height}, {told.kind}",
-        told.colorspace,
-        _KNOWN_BY.get(told.known_by, told.known_by),
+        f"{told.colorspace}, {_KNOWN_BY.get(told.known_by, told.known_by)}",
     ]
 
 

@@ -93,7 +93,10 @@ def _draw_replace(layout: Any, clip: Any) -> None:
     row.operator("faceplate.preview", icon="IMAGE_DATA")
     row.prop(manager, "faceplate_follow", text="", icon="PLAY")
     layout.operator("faceplate.replace", icon="RENDER_ANIMATION")
-    layout.row(align=True).prop(shot, "result_to")
+    column = layout.column(align=True)
+    column.label(text="Result To")
+    # In a row, what has several choices at once shows hardly a letter of each.
+    column.prop(shot, "result_to")
     row = layout.row(align=True)
     row.prop(shot, "mask", text="")
     row.operator("faceplate.holdout", text="Hold Out")
@@ -121,7 +124,6 @@ def _draw_section(section: str, layout: Any, clip: Any) -> None:
     group = getattr(settings_of(clip), section) if section else settings_of(clip)
     layout.use_property_split = True
     for key in SECTIONS[section]:
-        # In a row, what has several choices at once shows hardly a letter of each.
         column = layout.column()
         column.active = not getattr(group, f"{key}_automatic", False)
         column.prop(group, key)
@@ -176,8 +178,8 @@ def _draw_face(layout: Any, clip: Any, face: Any) -> None:
     text = (known.person if known else "") or (Path(person.identity).name if person else "Nobody")
     column.operator_menu_enum("faceplate.assign", "identity", text=text, icon="USER").face = str(face.number)
     row = column.row(align=True)
-    row.operator("faceplate.tracks", text="Tracks", icon="TRACKER").face = str(face.number)
-    row.operator("faceplate.mesh", text="Mesh", icon="MESH_DATA").face = str(face.number)
+    row.operator("faceplate.tracks", text="Tracks").face = str(face.number)
+    row.operator("faceplate.mesh", text="Mesh").face = str(face.number)
 
 
 def _draw_lines(layout: Any, texts: list[str], icon: str = "") -> Any:

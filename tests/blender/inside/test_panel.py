@@ -87,7 +87,7 @@ def test_an_error_has_its_remedy_and_its_button(addon: Any, engine: Any) -> None
 def test_the_footage_and_the_person(addon: Any, engine: Any, clip: Any, work: Path) -> None:
     text = settled(addon, engine)
     assert "Ready" in text and "1001-1003" in text and "272 × 272" in text
-    assert "Linear Rec.709 (sRGB)" in text.replace("\n", " ") and "Grace" in text and "Consent: valid" in text
+    assert "Linear Rec.709 (sRGB), assumed" in text.replace("\n", " ") and "Grace" in text and "Consent: valid" in text
     assert "Find Faces" in text and "Preview Frame" in text and "Replace Face" in text
     assert "Mesh" in text and "Matte" in text
     assert "Detect Size" in text and "Low Frequency" in text and "Automatic" in text
