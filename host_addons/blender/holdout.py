@@ -20,15 +20,21 @@ def begin_holdout(clip: Any) -> Callable[[], bool]:
     """Have the clip's mask rendered, and kept as the holdout of its recipe; what tells whether that is over."""
     folder = cache_folder() / "holdouts" / Path(settings.plain_shot(clip)["tracks"]).stem.rpartition(".")[2]
     mask, over = settings.settings_of(clip).mask, list[bool]()
-    scene, name = _scene(clip, mask, folder), mask.name
+    posed = _still(mask)
+    scene, names = _scene(clip, posed, folder), (mask.name, posed.name)
     clip_uid, uid = clip.session_uid, scene.session_uid
 
     def finish() -> None:
+        # The thread that renders has the scene until it has ended, which is after its handlers were called.
+        if bpy.app.is_job_running("RENDER"):
+            soon.append(finish)
+            return
         for kind, handler in handlers.items():
             getattr(bpy.app.handlers, kind).remove(handler)
-        _pose(name, bpy.context.scene.frame_current)
         _take(settings.clip_with(clip_uid), folder)
         _remove(next((one for one in bpy.data.scenes if one.session_uid == uid), None))
+        if names[1] in bpy.data.masks:
+            bpy.data.masks.remove(bpy.data.masks[names[1]])
         over.append(True)
 
     # In the thread that renders.
@@ -38,23 +44,35 @@ def begin_holdout(clip: Any) -> Callable[[], bool]:
 
     def before(rendered: Any, *_: Any) -> None:
         if rendered.session_uid == uid:
-            _pose(name, rendered.frame_current + 1)
+            _pose(*names, rendered.frame_current + 1)
 
     handlers = {"render_pre": before, "render_complete": ended, "render_cancel": ended}
     for kind, handler in handlers.items():
         getattr(bpy.app.handlers, kind).append(handler)
-    _pose(name, scene.frame_start)
+    _pose(*names, scene.frame_start)
+    view: Any = bpy.context.preferences.view
+    # No window of its own comes up for it, over what a person works with.
+    display, view.render_display_type = view.render_display_type, "NONE"
     if bpy.ops.render.render("INVOKE_DEFAULT", animation=True, scene=scene.name) == {"CANCELLED"}:
         soon.append(finish)
+    view.render_display_type = display
     return lambda: bool(over)
 
 
-def _pose(name: str, frame: int) -> None:
-    """Put a mask where its curves have it. Blender renders what they were in the frame before, so it goes ahead."""
+def _still(mask: Any) -> Any:
+    """A mask without its animation: what the window shows would put that back to the playhead's frame at any time."""
+    posed = mask.copy()
+    posed.animation_data_clear()
+    return posed
+
+
+def _pose(name: str, still: str, frame: int) -> None:
+    """Put a still mask where a mask's curves are. Blender renders what it was in the frame before, so it goes ahead."""
     mask: Any = bpy.data.masks.get(name)
-    for curve in settings.curves_of(mask) if mask else ():
+    posed: Any = bpy.data.masks.get(still)
+    for curve in settings.curves_of(mask) if mask and posed else ():
         path, _, attribute = curve.data_path.rpartition(".")
-        owner = mask.path_resolve(path) if path else mask
+        owner = posed.path_resolve(path) if path else posed
         if isinstance(getattr(owner, attribute), float):
             setattr(owner, attribute, curve.evaluate(frame))
         else:

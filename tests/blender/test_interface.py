@@ -11,24 +11,15 @@ import pytest
 from engine import core
 from engine.faces.mesh import SURFACE
 from engine.faces.tracks import Tracks
-from engine.geometry import Box
-from engine.plates.frame import Frame
-from engine.plates.write import write_frame
 from engine.shot import Plate, Shot
 from tests.blender.conftest import VERSIONS, engine_of, find_blender, originals
-from tests.blender.windowed import Told, find_window, put_together, tell
-from tests.jobs.place import FRAMES, Record, read_exr
+from tests.blender.windowed import DATA, DISPLAY, HANGS, MOST, Told, find_window, put_together, spread, tell
+from tests.jobs.place import FRAMES, Record
 
 __all__ = ["originals"]
 
-# Frames of the plate, and its windows: Blender shows the second as the whole picture.
+# Frames of the plate.
 COUNT = 24
-DISPLAY, DATA = Box(0, 0, 252, 256), Box(-8, -4, 264, 268)
-# Milliseconds that the extension may take at once from Blender's own thread.
-MOST = 5.0
-# Milliseconds that Blender may hang, which draws without a graphics card here, on cores that others use too.
-HANGS = 3000.0
-
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow]
 
@@ -40,21 +31,13 @@ def story(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator
     folder = tmp_path_factory.mktemp("window")
     shutil.copytree(originals, folder / "work")
     with engine_of(folder) as place:
-        spread(folder / "work/plate")
+        spread(folder / "work/plate", COUNT)
         yield tell(command, "working", place | put_together(folder, blender), folder), folder / "work"
 
 
 @pytest.fixture
 def notes(story: tuple[Told, Path]) -> dict[str, Any]:
     return story[0].notes
-
-
-def spread(plate: Path) -> None:
-    """Make the plate longer and slower, with overscan on each side."""
-    pictures = [read_exr(plate / f"sh.{number}.exr")[0] for number in FRAMES]
-    for index in range(COUNT):
-        channels = {name: pictures[index * len(FRAMES) // COUNT][name] for name in "RGBA"}
-        write_frame(Frame.new(FRAMES[0] + index, channels, DISPLAY, DATA), plate / f"sh.{FRAMES[0] + index}.exr", "zip")
 
 
 def test_the_story_was_told_to_its_end(story: tuple[Told, Path]) -> None:

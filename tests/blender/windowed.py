@@ -9,11 +9,20 @@ from typing import Any, NamedTuple
 
 import pytest
 
+from engine.geometry import Box
 from engine.hosts.extension import NAME, assemble
+from engine.plates.frame import Frame
+from engine.plates.write import write_frame
 from tests.blender.conftest import Blender
-from tests.jobs.place import REPOSITORY
+from tests.jobs.place import FRAMES, REPOSITORY, read_exr
 
 STORIES = Path(__file__).with_name("window")
+# Windows of the plate: Blender shows the second as the whole picture.
+DISPLAY, DATA = Box(0, 0, 252, 256), Box(-8, -4, 264, 268)
+# Milliseconds that the extension may take at once from Blender's own thread.
+MOST = 5.0
+# Milliseconds that Blender may hang, which draws without a graphics card here, on cores that others use too.
+HANGS = 3000.0
 
 
 class Told(NamedTuple):
@@ -65,3 +74,11 @@ def tell(command: list[str], story: str, place: dict[str, str], folder: Path) ->
     )
     notes = json.loads(told.read_text(encoding="utf-8")) if told.exists() else {}
     return Told(notes, done.stdout, done.returncode)
+
+
+def spread(plate: Path, count: int) -> None:
+    """Make the plate longer and slower, with overscan on each side."""
+    pictures = [read_exr(plate / f"sh.{number}.exr")[0] for number in FRAMES]
+    for index in range(count):
+        channels = {name: pictures[index * len(FRAMES) // count][name] for name in "RGBA"}
+        write_frame(Frame.new(FRAMES[0] + index, channels, DISPLAY, DATA), plate / f"sh.{FRAMES[0] + index}.exr", "zip")

@@ -1,8 +1,10 @@
 """Nothing keeps Blender's main thread for longer than 5 ms while the engine works."""
 
+import shutil
 import time
 from collections.abc import Callable
 from itertools import pairwise
+from pathlib import Path
 from typing import Any
 
 import bpy
@@ -10,6 +12,7 @@ import numpy as np
 from conftest import SIDE, ops
 
 MOST = 0.005
+TIMES = 5
 
 
 class Watch:
@@ -40,6 +43,48 @@ def test_while_a_job_runs(addon: Any, engine: Any, clip: Any) -> None:
             watch("recipe", lambda: addon("settings").plain_shot(clip))
         time.sleep(0.001)
     assert calls > 100 and max(watch.took)[0] < MOST, sorted(watch.took)[-5:]
+
+
+def test_what_a_click_begins(addon: Any, engine: Any, clip: Any, work: Path) -> None:
+    """The best of several times: what is first done, and what else these cores do, is not what it takes."""
+    ops.faceplate.find_faces()
+    begins = {
+        "tracks": lambda: addon("handover").tracks(clip, "largest"),
+        "mesh": lambda: addon("handover").mesh(clip, "largest"),
+        "preview": lambda: addon("preview").show(clip, 1),
+        "assign": lambda: addon("people").assign(clip, "largest", str(work / "grace")),
+        "replace": lambda: addon("jobs").begin(addon("jobs").swap(clip, "1001", True, lambda one: None)),
+        "render": lambda: addon("render")._replace(clip, [work / "plate/sh.1001.exr"]),
+    }
+    for name, begin in begins.items():
+        watch = Watch()
+        for _ in range(TIMES):
+            watch(name, begin)
+            engine.wait(lambda: not engine.busy and not addon("jobs").is_working())
+        assert engine.error is None and min(watch.took)[0] < MOST, watch.took
+
+
+def test_a_result_of_two_hundred_frames_is_put_where_it_belongs(addon: Any, clip: Any, work: Path) -> None:
+    """Each of its places on its own, once what it needs is there."""
+    folder = work / "long"
+    folder.mkdir()
+    first = folder / "sh.1001.exr"
+    shutil.copy(work / "plate/sh.1001.exr", first)
+    for number in range(1002, 1201):
+        (folder / f"sh.{number}.exr").hardlink_to(first)
+    result, scene = addon("result"), bpy.context.scene
+    places = {
+        "clip": lambda: result._put_clip(clip, first),
+        "strip": lambda: result._put_strip(scene, clip, first, range(1001, 1201)),
+        "image": lambda: result._image(clip, f"Result {clip.name}", first),
+    }
+    for name, put in places.items():
+        watch = Watch()
+        for _ in range(TIMES):
+            watch(name, put)
+        assert min(watch.took)[0] < MOST, watch.took
+    made: Any = bpy.data.movieclips[f"Result {clip.name}"]
+    assert made.frame_duration == 200
 
 
 def test_previews_follow_the_playhead_and_the_settings(addon: Any, engine: Any, clip: Any) -> None:

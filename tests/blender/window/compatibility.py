@@ -41,6 +41,10 @@ def load() -> ModuleType:
         )
         _TYPES.UILayout.progress = _progress
     extension = importlib.import_module(NAME)
+    if not hasattr(_TYPES.Mesh, "shade_smooth"):
+        _TYPES.Mesh.shade_smooth = _shade_smooth
+    if not hasattr(_TYPES.NodeTree, "interface"):
+        _TYPES.NodeTree.interface = property(_Interface)
     spaces = _TYPES.Image.bl_rna.properties["colorspace_settings"].fixed_type.properties["name"].enum_items
     if LINEAR in spaces:
         module("preview")._BLENDERS = LINEAR
@@ -56,3 +60,20 @@ def _extension_path(package: str, path: str = "", create: bool = False) -> str:
 def _progress(self: Any, factor: float = 0.0, text: str = "") -> None:
     _fraction[0] = factor
     self.prop(bpy.context.window_manager, "faceplate_progress", text=text, slider=True)
+
+
+def _shade_smooth(self: Any) -> None:
+    self.polygons.foreach_set("use_smooth", [True] * len(self.polygons))
+
+
+class _Interface:
+    """What a node group has for its sockets since Blender 4.0."""
+
+    def __init__(self, tree: Any) -> None:
+        self._tree = tree
+
+    def new_socket(self, name: str, description: str = "", *, in_out: str, socket_type: str) -> Any:
+        sockets = self._tree.inputs if in_out == "INPUT" else self._tree.outputs
+        socket = sockets.new(socket_type, name)
+        socket.description = description
+        return socket

@@ -97,11 +97,15 @@ def _note(name: str, seconds: float) -> None:
 def _watch() -> None:
     """Measure what the extension does on the main thread."""
     _measure(module("wire.contact").Contact, "poll", "poll")
+    _measure(module("connection"), "turn", "turn")
     _measure(module("overlay"), "_draw", "overlay")
     _measure(module("panel").FACEPLATE_PT_main, "draw", "panel")
     _measure(module("panel").FACEPLATE_PT_people, "draw", "faces")
+    _measure(module("operators")._Asks, "invoke", "invoke")
+    _measure(module("operators").FACEPLATE_OT_assign, "invoke", "invoke")
     _measure(module("operators")._Works, "modal", "modal")
     _measure(module("preview"), "follow", "follow")
+    _measure(module("result"), "arrived", "arrived")
 
 
 def _measure(owner: Any, attribute: str, name: str) -> None:
