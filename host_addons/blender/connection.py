@@ -2,6 +2,7 @@
 """The contact with the engine that all of the extension shares, and the one timer that polls it."""
 
 import time
+from collections import deque
 from collections.abc import Callable
 
 import bpy
@@ -12,6 +13,11 @@ from .preferences import preferences
 
 # What other threads want to have done in the one that polls.
 soon: list[Callable[[], object]] = []
+# What would take too long at once: in each turn a few pieces of it are done. They find what they change by name, since
+# undo between two of them makes it anew.
+pieces: deque[Callable[[], object]] = deque()
+# Seconds after which no further piece is begun in a turn.
+_TURN = 0.001
 engine = Contact("Blender", lambda: preferences().command, lambda: preferences().start)
 
 
@@ -28,7 +34,12 @@ def turn() -> bool:
     wanted, soon[:] = list(soon), []
     for call in wanted:
         call()
-    return engine.poll()
+    if not pieces:
+        return engine.poll()
+    end = time.monotonic() + _TURN
+    while pieces and time.monotonic() < end:
+        pieces.popleft()()
+    return True
 
 
 def wait(done: Callable[[], bool]) -> None:
@@ -41,7 +52,7 @@ def wait(done: Callable[[], bool]) -> None:
 def _tick() -> float:
     if turn():
         redraw()
-    return 0.02 if engine.busy else 0.1
+    return 0.02 if engine.busy or pieces else 0.1
 
 
 def register() -> None:
@@ -53,4 +64,5 @@ def register() -> None:
 def unregister() -> None:
     if bpy.app.timers.is_registered(_tick):
         bpy.app.timers.unregister(_tick)
+    pieces.clear()
     engine.close()

@@ -2,7 +2,8 @@
 """The solve, handed over: tracks and a mask on the clip, and the face as a mesh that moves before the camera."""
 
 import re
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -15,12 +16,14 @@ from engine.wire.recipe import solved_part
 from engine.wire.surface import Surface, ask_surface, write_point_cache
 
 from . import frames, settings
-from .connection import engine
+from .connection import engine, pieces
 from .preferences import cache_folder
 
 # The engine's centimetres in Blender's metres.
 _SCALE = 0.01
 _CONSTANT, _LINEAR = 0, 1
+# A part of what is made of a surface, which takes a few milliseconds; it is given the clip.
+_Piece = Callable[[Any], None]
 _OTHER_SIZE = Failure(
     "plate-size", "Blender shows the plate in another size than it has.", "Take proxies and undistortion away."
 )
@@ -29,10 +32,14 @@ _OTHER_SIZE = Failure(
 def tracks(clip: Any, face: str) -> Callable[[], bool]:
     """Have tracks and a mask made of a face; what tells whether that is over."""
 
-    def put(clip: Any, surface: Surface, corner: tuple[int, int]) -> None:
+    def put(surface: Surface, corner: tuple[int, int]) -> Iterator[_Piece]:
         places = surface.points[..., :2] - corner
-        _put_tracks(clip, face, surface, places)
-        _put_mask(clip, face, surface, places)
+        for name, point in surface.topology.landmarks.items():
+            yield partial(_put_track, f"Faceplate {face} {name}", surface.seen, places[:, point])
+        ring = list(surface.topology.rings["hull"])
+        yield partial(_put_mask, face, surface, len(ring))
+        for index, point in enumerate(ring):
+            yield partial(_animate_mask, face, index, places[:, point])
 
     return _ask(clip, face, 0.0, put)
 
@@ -44,65 +51,80 @@ def mesh(clip: Any, face: str) -> Callable[[], bool]:
     projection = camera.calc_matrix_camera(graph, x=width, y=height)
     focal = projection[0][0] * width / 2
 
-    def put(clip: Any, surface: Surface, corner: tuple[int, int]) -> None:
-        found, footage = _put_mesh(clip, face, surface, focal), surface.footage
+    def parent(surface: Surface, corner: tuple[int, int], clip: Any) -> None:
+        found, footage = bpy.data.objects.get(f"Faceplate {clip.name} {face}"), surface.footage
+        if found is None:
+            return
         # The engine's camera looks through the middle of the plate; this one may be shifted, or see a part of it.
         shear = Matrix.Identity(4)
         shear[0][2] = (corner[0] + (width - footage.width) / 2) / focal - projection[0][2] / projection[0][0]
         shear[1][2] = (footage.height - height) / 2 / focal - corner[1] / focal - projection[1][2] / projection[1][1]
         found.parent, found.matrix_parent_inverse = _camera(bpy.context.scene, clip), shear
 
+    def put(surface: Surface, corner: tuple[int, int]) -> Iterator[_Piece]:
+        yield partial(_put_mesh, face, surface)
+        yield partial(_put_cache, face, surface, focal)
+        yield partial(parent, surface, corner)
+
     return _ask(clip, face, focal, put)
 
 
 def _ask(
-    clip: Any, face: str, focal: float, put: Callable[[Any, Surface, tuple[int, int]], None]
+    clip: Any, face: str, focal: float, put: Callable[[Surface, tuple[int, int]], Iterator[_Piece]]
 ) -> Callable[[], bool]:
     uid, shot = clip.session_uid, solved_part(settings.plain_shot(clip))
+
+    def do(piece: _Piece) -> None:
+        found = settings.clip_with(uid)
+        if found is not None:
+            piece(found)
 
     def take(surface: Surface) -> None:
         found = settings.clip_with(uid)
         corner = frames.plate_corner(found, surface.footage) if found is not None else None
         if corner is not None:
-            put(found, surface, corner)
-            bpy.ops.ed.undo_push(message="Faceplate")
+            pieces.extend(partial(do, piece) for piece in put(surface, corner))
+            pieces.append(partial(bpy.ops.ed.undo_push, message="Faceplate"))
         elif found is not None:
             engine.error = _OTHER_SIZE
 
-    return ask_surface(engine, shot, face, frames.clip_numbers(clip), focal, take)
+    answered = ask_surface(engine, shot, face, frames.clip_numbers(clip), focal, take)
+    return lambda: answered() and not pieces
 
 
-def _put_tracks(clip: Any, face: str, surface: Surface, places: Any) -> None:
+def _put_track(title: str, seen: Any, places: Any, clip: Any) -> None:
     known = clip.tracking.objects[0].tracks
-    for name, point in surface.topology.landmarks.items():
-        title = f"Faceplate {face} {name}"
-        track = known.get(title) or known.new(name=title, frame=1)
-        for frame in [marker.frame for marker in track.markers if marker.frame > len(places)]:
-            track.markers.delete_frame(frame)
-        for index, (x, y) in enumerate((places[:, point] / clip.size).tolist()):
-            track.markers.insert_frame(index + 1, co=(x, 1.0 - y)).mute = not surface.seen[index]
+    track = known.get(title) or known.new(name=title, frame=1)
+    for frame in [marker.frame for marker in track.markers if marker.frame > len(places)]:
+        track.markers.delete_frame(frame)
+    for index, (x, y) in enumerate((places / clip.size).tolist()):
+        track.markers.insert_frame(index + 1, co=(x, 1.0 - y)).mute = not seen[index]
 
 
-def _put_mask(clip: Any, face: str, surface: Surface, places: Any) -> None:
-    ring = list(surface.topology.rings["hull"])
+def _put_mask(face: str, surface: Surface, count: int, clip: Any) -> None:
     name = f"Faceplate {clip.name}"
     made: Any = bpy.data.masks.get(name) or bpy.data.masks.new(name)
     made.use_fake_user = True
     made.frame_start, made.frame_end = clip.frame_start, clip.frame_start + len(surface.seen) - 1
     if face in made.layers:
         made.layers.remove(made.layers[face])
-    layer = made.layers.new(name=face)
-    spline = layer.splines.new()
+    spline = made.layers.new(name=face).splines.new()
     spline.use_cyclic = True
-    spline.points.add(len(ring) - 1)
-    # A mask lies in a square as large as the longer side, with the picture in its middle, y upwards.
-    width, height = clip.size
-    places = (places[:, ring] * (1, -1) + (-width / 2, height / 2)) / max(width, height) + 0.5
-    path = f'layers["{bpy.utils.escape_identifier(face)}"]'
-    for index, point in enumerate(spline.points):
+    spline.points.add(count - 1)
+    for point in spline.points:
         point.handle_type = "VECTOR"
-        _animate(made, f"{path}.splines[0].points[{index}].co", clip.frame_start, places[:, index], _LINEAR)
-    _animate(made, f"{path}.alpha", clip.frame_start, surface.seen[:, None], _CONSTANT)
+    path = f'layers["{bpy.utils.escape_identifier(face)}"].alpha'
+    _animate(made, path, clip.frame_start, surface.seen[:, None], _CONSTANT)
+
+
+def _animate_mask(face: str, index: int, places: Any, clip: Any) -> None:
+    # A mask lies in a square as large as the longer side, with the picture in its middle, y upwards.
+    made: Any = bpy.data.masks.get(f"Faceplate {clip.name}")
+    if made is not None and face in made.layers:
+        width, height = clip.size
+        places = (places * (1, -1) + (-width / 2, height / 2)) / max(width, height) + 0.5
+        path = f'layers["{bpy.utils.escape_identifier(face)}"].splines[0].points[{index}].co'
+        _animate(made, path, clip.frame_start, places, _LINEAR)
 
 
 def _camera(scene: Any, clip: Any) -> Any:
@@ -117,28 +139,30 @@ def _camera(scene: Any, clip: Any) -> Any:
     return scene.camera
 
 
-def _put_mesh(clip: Any, face: str, surface: Surface, focal: float) -> Any:
+def _put_mesh(face: str, surface: Surface, clip: Any) -> None:
     name, topology = f"Faceplate {clip.name} {face}", surface.topology
-    points = surface.points[:, : len(topology.uv)]
-    found: Any = bpy.data.objects.get(name)
-    if found is None:
+    if bpy.data.objects.get(name) is None:
         made: Any = bpy.data.meshes.new(name)
-        made.from_pydata(points[0].tolist(), [], topology.triangles)
+        made.from_pydata(surface.points[0, : len(topology.uv)].tolist(), [], topology.triangles)
         corners = np.array(topology.uv, np.float32)[np.array(topology.triangles)]
         made.uv_layers.new(name="Faceplate").data.foreach_set("uv", corners.reshape(-1))
         made.shade_smooth()
-        found = bpy.data.objects.new(name, made)
-        bpy.context.scene.collection.objects.link(found)
+        bpy.context.scene.collection.objects.link(bpy.data.objects.new(name, made))
+
+
+def _put_cache(face: str, surface: Surface, focal: float, clip: Any) -> None:
+    found: Any = bpy.data.objects.get(f"Faceplate {clip.name} {face}")
+    if found is None:
+        return
     shot = Path(settings.plain_shot(clip)["tracks"]).stem
     path = cache_folder() / f"{shot}.{re.sub(r'[^0-9A-Za-z]+', '_', face)}.{focal:.2f}.pc2"
-    write_point_cache(path, points)
+    write_point_cache(path, surface.points[:, : len(surface.topology.uv)])
     cache = found.modifiers.get("Faceplate") or found.modifiers.new("Faceplate", "MESH_CACHE")
     cache.cache_format, cache.interpolation = "PC2", "NONE"
     cache.filepath, cache.frame_start = str(path), clip.frame_start
     found.scale = (_SCALE,) * 3
     for hidden in ("hide_render", "hide_viewport"):
         _animate(found, hidden, clip.frame_start, ~surface.seen[:, None], _CONSTANT)
-    return found
 
 
 def _animate(holder: Any, path: str, start: int, values: Any, interpolation: int) -> None:

@@ -12,7 +12,7 @@ from bpy.props import BoolProperty, EnumProperty, StringProperty
 from engine.wire.work import Work
 
 from . import handover, jobs, people, result
-from .connection import engine, redraw, wait
+from .connection import engine, pieces, redraw, wait
 from .holdout import begin_holdout
 from .preview import follow, show, show_image
 from .settings import clip_of, settings_of
@@ -69,7 +69,7 @@ class _Works(_Asks):
 
     def begin(self, clip: Any, frame: int) -> Over:
         self._work = jobs.begin(self.make(clip))
-        return lambda: bool(self._work.outcome)
+        return lambda: bool(self._work.outcome) and not pieces
 
     def invoke(self: Any, context: bpy.types.Context, event: bpy.types.Event) -> set[Any]:
         done = super().invoke(context, event)
@@ -88,7 +88,7 @@ class _Works(_Asks):
         if event.type == "TIMER":
             context.window_manager.progress_update(round(100 * self._work.fraction))
             redraw()
-        return self.conclude() if self._work.outcome else {"PASS_THROUGH"}
+        return self.conclude() if self._work.outcome and not pieces else {"PASS_THROUGH"}
 
     def cancel(self: Any, context: bpy.types.Context) -> None:
         """Called by Blender where it ends the operator itself, as when another file is opened."""

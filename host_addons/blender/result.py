@@ -1,6 +1,8 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What becomes of a result, once its frames are written: it is put where it was asked for, or renewed there."""
 
+from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -10,6 +12,7 @@ from engine.wire.sequence import number_of, numbered, numbers_beside, pattern
 from engine.wire.work import Work
 
 from . import comp, frames, settings
+from .connection import pieces
 
 # What frames are in that the engine makes of a plate that is not OpenEXR.
 _LINEAR = "Linear Rec.709"
@@ -25,21 +28,38 @@ def arrived(uid: int, work: Work) -> None:
     # Frames from before are part of the result.
     numbers = numbers_beside(Path(shot.result))
     path = numbered(Path(shot.result), numbers[0])
+    layers = numbered(Path(work.layers[first]), numbers[0]) if first in work.layers else None
+    span = range(numbers[0], numbers[-1] + 1)
+
+    def later(put: Callable[[Any], None]) -> None:
+        def piece() -> None:
+            found = settings.clip_with(uid)
+            if found is not None:
+                put(found)
+
+        pieces.append(piece)
+
     if settings.CLIP in shot.result_to:
-        _put_clip(clip, path)
+        later(lambda clip: _put_clip(clip, path))
     if settings.SEQUENCER in shot.result_to:
-        _put_strip(bpy.context.scene, clip, path, range(numbers[0], numbers[-1] + 1))
-    if settings.COMPOSITOR in shot.result_to and first in work.layers:
-        layers = numbered(Path(work.layers[first]), numbers[0])
-        images = {
-            label: _image(clip, f"{label} {clip.name}", file) for label, file in (("Result", path), ("Layers", layers))
-        }
+        later(lambda clip: _put_strip(bpy.context.scene, clip, path, span))
+    if settings.COMPOSITOR in shot.result_to and layers is not None:
+        for label, file in (("Result", path), ("Layers", layers)):
+            later(partial(_read_image, label, file))
+        later(partial(_put_nodes, span))
 
-        def time(node: Any) -> None:
-            node.frame_duration = numbers[-1] - numbers[0] + 1
-            node.frame_start, node.frame_offset = frames.clip_frame(clip, numbers[0]), numbers[0] - 1
 
-        comp.put(bpy.context.scene, clip, images, time)
+def _read_image(label: str, file: Path, clip: Any) -> None:
+    _image(clip, f"{label} {clip.name}", file)
+
+
+def _put_nodes(numbers: range, clip: Any) -> None:
+    def time(node: Any) -> None:
+        node.frame_duration = len(numbers)
+        node.frame_start, node.frame_offset = frames.clip_frame(clip, numbers[0]), numbers[0] - 1
+
+    images = {label: comp.own(bpy.data.images, f"{label} {clip.name}") for label in ("Result", "Layers")}
+    comp.put(bpy.context.scene, clip, images, time)
 
 
 def _put_clip(clip: bpy.types.MovieClip, path: Path) -> None:

@@ -24,8 +24,6 @@ COUNT = 12
 NEAR = 0.5
 # What is the extension's own on Blender's thread, apart from what is drawn.
 CALLS = {"invoke", "poll", "turn", "follow", "arrived", "modal"}
-# Where a solve or a result is taken over, once, Blender makes keys and reads files: milliseconds for that.
-TAKEN, TAKING = ("tracks", "mesh", "replaced"), 20.0
 
 pytestmark = [pytest.mark.blender, pytest.mark.slow]
 
@@ -141,5 +139,4 @@ def test_nothing_hangs(notes: dict[str, Any]) -> None:
     }  # fmt: skip
     for name, runs in notes["stalls"].items():
         best = {call: min(run[call] for run in runs if call in run) for call in CALLS & set().union(*runs)}
-        taking = {call: best.pop(call, 0.0) for call in ("poll", "turn", "arrived")} if name in TAKEN else {"": 0.0}
-        assert max(best.values()) < MOST and max(taking.values()) < TAKING, (name, best, taking)
+        assert max(best.values()) < MOST, (name, best)
