@@ -35,8 +35,9 @@ class Hello(Request, frozen=True, tag="hello"):
 
 
 class Solve(Request, frozen=True, tag="solve"):
-    """Pass 1 of a shot, kept in the tracks file `tracks`. `shot` is a recipe as plain values.
+    """Pass 1 of a shot, kept in the tracks file `tracks`; where that is empty, in the one that a Swap would look for.
 
+    `shot` is a recipe as plain values.
     Answered by Accepted, Reported for each event, and Ended. With `detach` the job goes on when the client goes away.
     """
 
@@ -405,13 +406,17 @@ class ModelList(Reply, frozen=True, tag="model-list"):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """A folder of pictures of one person; `consent` is valid, missing, expired or unreadable, with a sentence."""
+    """A folder of pictures of one person; `consent` is valid, missing, expired or unreadable, with a sentence.
+
+    `picture` is the file of the first one.
+    """
 
     folder: str
     person: str
     pictures: int
     consent: str
     message: str = ""
+    picture: str = ""
 
 
 class IdentityList(Reply, frozen=True, tag="identity-list"):
