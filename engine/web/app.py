@@ -27,6 +27,8 @@ if TYPE_CHECKING:
 
 # Bytes of a request's body.
 MOST_BYTES = 64 << 10
+# Of a frame number.
+_FURTHEST = 2**31 - 1
 _BEARER = "Bearer "
 _KINDS = {"html": "text/html", "css": "text/css", "js": "text/javascript", "svg": "image/svg+xml"}
 _HEADERS = {
@@ -69,7 +71,7 @@ class People(msgspec.Struct, frozen=True):
 class PictureOf(msgspec.Struct, frozen=True):
     """A frame, and as what it is shown, no wider than `width` pixels where that is not 0."""
 
-    frame: int
+    frame: Annotated[int, msgspec.Meta(ge=-_FURTHEST, le=_FURTHEST)]
     shows: Shows = "result"
     width: Annotated[int, msgspec.Meta(ge=0)] = 0
 

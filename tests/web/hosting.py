@@ -1,10 +1,12 @@
 """A host that asks for a page, and what a browser could send to it."""
 
 import json
+import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from http.client import HTTPConnection
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
@@ -112,3 +114,28 @@ def longer(work: Path, frames: int) -> None:
     names = sorted((work / "plate").glob("*.exr"))
     for number in range(1001 + len(names), 1001 + frames):
         (work / f"plate/sh.{number}.exr").write_bytes(names[number % len(names)].read_bytes())
+
+
+@contextmanager
+def hosted_elsewhere() -> Iterator[str]:
+    """The address of another site on this machine."""
+    server = ThreadingHTTPServer(("127.0.0.1", 0), _Elsewhere)
+    thread = threading.Thread(target=server.serve_forever, daemon=True)
+    thread.start()
+    try:
+        yield f"http://127.0.0.1:{server.server_port}/"
+    finally:
+        server.shutdown()
+        server.server_close()
+        thread.join()
+
+
+class _Elsewhere(BaseHTTPRequestHandler):
+    def do_GET(self) -> None:
+        self.send_response(200)
+        self.send_header("Content-Type", "text/html")
+        self.end_headers()
+        self.wfile.write(b"<!doctype html><title>Elsewhere</title>")
+
+    def log_message(self, format: str, *args: object) -> None:
+        pass
