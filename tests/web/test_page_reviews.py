@@ -35,7 +35,7 @@ def ended(host: Host) -> Ended:
 def picture(host: Host, query: str) -> np.ndarray:
     answer = ask(host, f"/api/picture?{query}")
     assert answer.status == 200, answer.body
-    return cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_UNCHANGED)
+    return np.asarray(cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_UNCHANGED))
 
 
 def test_what_is_chosen_is_run(host: Host, work: Path) -> None:
@@ -81,7 +81,8 @@ def test_pictures_are_the_plate_and_the_result_for_a_screen(host: Host, work: Pa
 def test_a_photo_of_a_person_is_shown(host: Host, work: Path) -> None:
     until(host, lambda state: state["people"])
     answer = ask(host, f"/api/person?folder={work / 'grace'}")
-    assert cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_COLOR).shape == (96, 96, 3)
+    decoded = cv2.imdecode(np.frombuffer(answer.body, np.uint8), cv2.IMREAD_COLOR)
+    assert decoded is not None and decoded.shape == (96, 96, 3)
     # A picture that is none of a kind that browsers have, and a file that is no picture.
     assert ask(host, f"/api/person?folder={work / 'plate'}").plain["code"] == "no-picture"
 
