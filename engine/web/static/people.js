@@ -4,7 +4,7 @@ import { thumbnail } from "./api.js";
 
 const byId = (id) => document.getElementById(id);
 const NAMES = { largest: "Largest face", left: "Left face", right: "Right face", all: "Every face" };
-const STATES = { valid: "consent recorded", missing: "no consent", expired: "consent expired", unreadable: "consent unreadable" };
+const STATES = { valid: "consent", missing: "no consent", expired: "consent expired", unreadable: "consent unreadable" };
 
 let act = null;
 let drawn = "";
@@ -43,7 +43,7 @@ function labelOf(name) {
 function describe({ face }) {
   if (!face) return "in every frame where it is seen";
   const frames = face.frames === 1 ? "1 frame" : `${face.frames} frames`;
-  return `${frames}, ${face.first}–${face.last}, ${Math.round(face.width)} px wide`;
+  return `${frames}, ${face.first}–${face.last}, ${Math.round(face.width)} px`;
 }
 
 function choose(row, state) {
