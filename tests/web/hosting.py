@@ -8,7 +8,7 @@ from contextlib import contextmanager
 from http.client import HTTPConnection
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Protocol
 from urllib.parse import urlsplit
 
 import msgspec
@@ -52,6 +52,16 @@ class Host:
         self._link.close()
 
 
+class Served(Protocol):
+    """Where a page is, and its token."""
+
+    @property
+    def port(self) -> int: ...
+
+    @property
+    def token(self) -> str: ...
+
+
 class Answer(NamedTuple):
     status: int
     headers: dict[str, str]
@@ -62,7 +72,7 @@ class Answer(NamedTuple):
         return json.loads(self.body)
 
 
-def ask(host: Host, path: str, body: Any = None, method: str = "", **headers: str | None) -> Answer:
+def ask(host: Served, path: str, body: Any = None, method: str = "", **headers: str | None) -> Answer:
     """Ask as the page's own script would; `headers` change that, and those that are None are left out.
 
     A body that is not bytes is sent as JSON.
