@@ -89,11 +89,13 @@ def solve_shot(
     Raises a `FaceplateError`.
     """
     start = time.monotonic()
+    named = str(path or shot.tracks)
+    if named:
+        check_name(Path(named))
     plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)
     if path is None:
         folder = find_places(shot.output.path, plate, [Path(entry.identity) for entry in shot.replace]).folder
         path = tracks_file(shot, plate, folder)
-    check_name(path)
     report(Started(len(plate.frames), plate.name, shown(path)))
     tracks = solve_to(path, shot, plate, report, cancelled, keep)
     people = len({track.person for track in tracks.tracks})
