@@ -25,7 +25,7 @@ from engine.provenance.consent import Consent, check_consent
 from engine.render import Renderer, RenderReport, read_identities
 from engine.resume import Marks
 from engine.shot import Shot
-from engine.solved import check_name, find_tracks, solve_to
+from engine.solved import check_name, find_tracks, solve_to, tracks_file
 from engine.swappers.references import Identity
 
 Cancel = Callable[[], bool]
@@ -81,11 +81,21 @@ def run(
     return finished
 
 
-def solve_shot(shot: Shot, path: Path, report: Report, *, cancelled: Cancel = never, keep: Keep = NOTHING) -> Tracks:
-    """Pass 1 alone: solve the whole shot and save its tracks at `path`. Raises a `FaceplateError`."""
+def solve_shot(
+    shot: Shot, path: Path | None, report: Report, *, cancelled: Cancel = never, keep: Keep = NOTHING
+) -> Tracks:
+    """Pass 1 alone: solve the whole shot and save its tracks at `path`; where that is None, where `run` looks for them.
+
+    Raises a `FaceplateError`.
+    """
     start = time.monotonic()
-    check_name(path)
+    named = str(path or shot.tracks)
+    if named:
+        check_name(Path(named))
     plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)
+    if path is None:
+        folder = find_places(shot.output.path, plate, [Path(entry.identity) for entry in shot.replace]).folder
+        path = tracks_file(shot, plate, folder)
     report(Started(len(plate.frames), plate.name, shown(path)))
     tracks = solve_to(path, shot, plate, report, cancelled, keep)
     people = len({track.person for track in tracks.tracks})

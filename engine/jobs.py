@@ -105,7 +105,8 @@ class Job:
     def _work(self) -> None:
         match self._request:
             case Solve(tracks=tracks):
-                core.solve_shot(self._shot, Path(tracks), self._report, cancelled=self._stop, keep=self._kept)
+                path = Path(tracks) if tracks else None
+                core.solve_shot(self._shot, path, self._report, cancelled=self._stop, keep=self._kept)
             case Swap(frames=frames, redo=redo):
                 told, stop, kept = self._report, self._stop, self._kept
                 core.run(self._shot, told, cancelled=stop, redo=redo, frames=frames, keep=kept)

@@ -30,6 +30,7 @@ from engine.server import Answer
 from engine.swappers.references import find_pictures
 from engine.turns import Turns
 from engine.warm import warm
+from engine.web.pages import Pages, asking
 from engine.wire.messages import (
     VERSION,
     AnyRequest,
@@ -56,6 +57,7 @@ from engine.wire.messages import (
     Preview,
     Release,
     Reply,
+    Review,
     Shutdown,
     Solve,
     State,
@@ -87,6 +89,7 @@ class Service:
         self._kept = Kept(limit - round(limit * _LEASED))
         self._jobs = JobQueue(self._turns, self._kept)
         self._previews = PreviewQueue(self._turns, self._leases, self._kept)
+        self._pages = Pages(asking(self.handle), self._let_go)
         # What looks at folders and footage, and what takes pictures, in the order they came: neither holds up messages.
         self._lookers, self._takers = Lookers(2), Lookers(1)
         self._warm = 0.0
@@ -98,6 +101,7 @@ class Service:
 
     def close(self) -> None:
         """Cancel every job, and wait until the frames in work are whole."""
+        self._pages.close()
         self._previews.close()
         self._jobs.close()
         self._lookers.close()
@@ -105,6 +109,11 @@ class Service:
         self._leases.close()
 
     def vanished(self, client: bytes) -> None:
+        self._pages.vanished(client)
+        self._let_go(client)
+
+    def _let_go(self, client: bytes) -> None:
+        """Do nothing more for a client that has gone."""
         self._jobs.vanished(client)
         self._previews.vanished(client)
         self._leases.reclaim(client)
@@ -115,6 +124,8 @@ class Service:
                 answer(_welcome(version))
             case Solve() | Swap():
                 self._jobs.start(request, client, answer)
+            case Review():
+                self._pages.start(request, client, answer)
             case Preview():
                 self._previews.start(request, client, answer)
             case Follow(job=job):
@@ -155,7 +166,10 @@ class Service:
         return Done()
 
     def _look(self, client: bytes, answer: Answer, make: Callable[[], Reply]) -> None:
-        self._lookers.look(answer, make, wanted=lambda: client in self._clients())
+        self._lookers.look(answer, make, wanted=lambda: self._is_there(client))
+
+    def _is_there(self, client: bytes) -> bool:
+        return client in self._clients() or client in self._pages
 
     def _faces(self, shot: dict[str, Any]) -> FaceList:
         # Thumbnails are made by kernels.
@@ -169,7 +183,7 @@ class Service:
             frames, meshes = geometry(shot, asked.face, asked.first, asked.last, asked.focal, self._kept)
         height, width, channels = meshes.shape
         granted = self._leases.grant(client, height, width, channels, "float32")
-        if client not in self._clients():
+        if not self._is_there(client):
             # It vanished meanwhile, and nobody would take the lease back.
             self._leases.reclaim(client)
             raise Cancelled("Nobody waits for the geometry any more.")
@@ -248,15 +262,20 @@ def _identities(folder: str) -> tuple[Identity, ...]:
 
 def _identity(folder: Path) -> Identity | None:
     try:
-        pictures = len(find_pictures(folder))
+        pictures = find_pictures(folder)
     except IdentityError:
         return None
+    person, state, message = _consent_of(folder)
+    return Identity(shown(folder), person, len(pictures), state, message, shown(pictures[0]))
+
+
+def _consent_of(folder: Path) -> tuple[str, str, str]:
+    """Whose it is, its state, and what is wrong with it."""
     try:
-        return Identity(shown(folder), shown(check_consent(folder).person), pictures, "valid")
+        return shown(check_consent(folder).person), "valid", ""
     except ConsentError as error:
         message = shown(error.message)
     try:
-        person, state = read_consent(folder).person, "expired"
+        return shown(read_consent(folder).person), "expired", message
     except ConsentError:
-        person, state = "", "unreadable" if os.path.lexists(folder / NAME) else "missing"
-    return Identity(shown(folder), shown(person), pictures, state, message)
+        return "", "unreadable" if os.path.lexists(folder / NAME) else "missing", message

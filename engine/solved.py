@@ -33,7 +33,7 @@ def find_tracks(
     Raises `TracksError` when the recipe's tracks cannot be read or belong to another plate, `NoFace` when there is no
     face in the whole shot, `Cancelled`, and what `solve` raises.
     """
-    path = Path(shot.tracks) if shot.tracks else _kept(shot, plate, output)
+    path = tracks_file(shot, plate, output)
     tracks = _loaded(path, plate, report, needed=bool(shot.tracks)) if _is_there(path) else None
     return solve_to(path, shot, plate, report, cancelled, keep) if tracks is None else _with_faces(tracks)
 
@@ -45,10 +45,15 @@ def known_tracks(shot: Shot, plate: Plate, kept: Kept) -> Tracks | None:
     """
     path = Path(shot.tracks) if shot.tracks else None
     if path is None and (folder := folder_of_result(shot.output.path, plate)):
-        path = _kept(shot, plate, folder)
+        path = tracks_file(shot, plate, folder)
     if path is not None and _is_there(path):
         return _loaded(path, plate, unheard, needed=bool(shot.tracks), keep=kept)
     return kept.find(_solve_key(shot, plate))
+
+
+def tracks_file(shot: Shot, plate: Plate, output: Path) -> Path:
+    """Where the shot's tracks are: the recipe's own file, or one that is kept in the folder of the result, `output`."""
+    return Path(shot.tracks) if shot.tracks else _kept(shot, plate, output)
 
 
 def check_name(path: Path) -> None:

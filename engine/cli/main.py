@@ -17,6 +17,7 @@ from engine.cli.identity import init
 from engine.cli.info import info
 from engine.cli.jobs import jobs
 from engine.cli.render import render
+from engine.cli.review import review
 from engine.cli.settings import settings
 from engine.cli.solve import solve
 from engine.cli.swap import swap
@@ -32,7 +33,7 @@ app = typer.Typer(
 identity = typer.Typer(help="The people whose faces are used.", no_args_is_help=True, rich_markup_mode=None)
 engine = typer.Typer(help="The engine behind the commands.", no_args_is_help=True, rich_markup_mode=None)
 hosts = typer.Typer(help="The programs that Faceplate works in.", no_args_is_help=True, rich_markup_mode=None)
-for command in (swap, solve, render, verify, info, jobs, demo, doctor, settings):
+for command in (swap, review, solve, render, verify, info, jobs, demo, doctor, settings):
     app.command()(command)
 identity.command()(init)
 app.add_typer(identity, name="identity")

@@ -11,7 +11,7 @@ if TYPE_CHECKING:
     from engine.errors import FaceplateError
     from engine.shot import Shot
     from engine.wire.client import Client
-    from engine.wire.messages import Failure, Follow, Solve, Swap
+    from engine.wire.messages import Chosen, Failure, Follow, Page, Review, Solve, Swap
 
 
 def run_swap(current: Session, shot: "Shot", frames: str, redo: bool, local: bool) -> None:
@@ -42,6 +42,35 @@ def run_solve(current: Session, shot: "Shot", tracks: Path, local: bool) -> None
         core.solve_shot(shot, tracks, current.report, cancelled=current.cancelled)
 
 
+def run_review(
+    current: Session,
+    shot: "Shot",
+    title: str,
+    frames: str,
+    redo: bool,
+    opened: Callable[[str], None],
+    chosen: "Callable[[Shot], None]",
+) -> None:
+    """Have the engine serve a page for a shot until it is over, and show the events of what is run in it.
+
+    `opened` is called with the page's address, `chosen` with each recipe that is run. Raises EngineMissing where no
+    engine runs, and the error of the last job; a page that was left is Cancelled.
+    """
+    from engine import recipe
+    from engine.wire.connect import connect
+    from engine.wire.messages import Chosen, Page, Review
+
+    def told(reply: Page | Chosen) -> None:
+        match reply:
+            case Page(url=url):
+                opened(url)
+            case Chosen(shot=plain):
+                chosen(recipe.parse(plain))
+
+    with connect("faceplate review") as client:
+        follow(current, client, Review(_whole_shot(shot), title, frames, redo), told)
+
+
 def _done_by_engine(current: Session, local: bool, make: "Callable[[], Solve | Swap]") -> bool:
     """Whether the engine did the job, which `make` describes with whole paths; its events were shown as they came.
 
@@ -62,13 +91,18 @@ def _done_by_engine(current: Session, local: bool, make: "Callable[[], Solve | S
     return True
 
 
-def follow(current: Session, client: "Client", request: "Solve | Swap | Follow") -> None:
+def follow(
+    current: Session,
+    client: "Client",
+    request: "Solve | Swap | Follow | Review",
+    told: "Callable[[Page | Chosen], None]" = lambda reply: None,
+) -> None:
     """Show a job's events until it has ended; in a patient session Ctrl-C cancels it. Raises its error."""
     from engine.events import decode_event
     from engine.wire.errors import EngineRefused
 
     try:
-        ended = client.work(request, lambda told: current.report(decode_event(told.event)), stop=current.cancelled)
+        ended = client.work(request, lambda one: current.report(decode_event(one.event)), current.cancelled, told)
     except EngineRefused as error:
         raise _error_of(error.failure) from error
     if ended.failure is not None:

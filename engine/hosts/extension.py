@@ -11,14 +11,14 @@ import tempfile
 import tomllib
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Literal, get_args, get_origin
+from typing import Any
 
 import msgspec
-from msgspec import inspect
 
 from engine import __version__, recipe
 from engine.errors import FaceplateError
 from engine.events import shown
+from engine.forms import Form, form_of, label_of
 
 NAME = "faceplate_blender"
 SOURCE = Path(__file__).parents[2] / "host_addons" / "blender"
@@ -109,16 +109,17 @@ def properties() -> list[dict[str, Any]]:
     """
     made: list[dict[str, Any]] = []
     for setting in recipe.settings().values():
-        section, _, name = setting.name.rpartition(".")
+        section = setting.name.rpartition(".")[0]
         if setting.name in _LEFT_OUT:
             continue
-        common = {"name": name.replace("_", " ").title(), "description": setting.description.rstrip(".")}
-        kind, options = _property(inspect.type_info(setting.annotation), setting)
+        form = form_of(setting)
+        common = {"name": label_of(setting.name), "description": setting.description.rstrip(".")}
+        kind, options = _property(form, setting.name)
         if kind == "StringProperty" and setting.expects != "text":
             common["description"] += f": {setting.expects}"
-        if isinstance(setting.default, str) and kind == "FloatProperty":
+        if form.word:
             switch = {"name": "Automatic", "description": common["description"], "default": True}
-            made.append(_entry(f"{setting.name}_automatic", "BoolProperty", switch) | {"stands_for": setting.default})
+            made.append(_entry(f"{setting.name}_automatic", "BoolProperty", switch) | {"stands_for": form.word})
             options["default"] = 1.0
         animatable = ["ANIMATABLE"] if section in _ANIMATABLE and kind != "StringProperty" else []
         made.append(_entry(setting.name, kind, {"default": setting.default, "options": animatable} | common | options))
@@ -129,41 +130,29 @@ def _entry(name: str, kind: str, options: dict[str, Any]) -> dict[str, Any]:
     return {"name": name, "property": kind, "with": {"options": []} | options}
 
 
-def _property(kind: inspect.Type, setting: recipe.Setting) -> tuple[str, dict[str, Any]]:
+def _property(form: Form, name: str) -> tuple[str, dict[str, Any]]:
     """Blender's kind of property for a setting, and the options that others do not have."""
-    match kind:
-        case inspect.Metadata():
-            return _property(kind.type, setting)
-        case inspect.BoolType():
+    match form.kind:
+        case "switch":
             return "BoolProperty", {}
-        case inspect.IntType():
-            return "IntProperty", {"min": kind.ge, "max": kind.le}
-        case inspect.FloatType():
-            subtype = "FACTOR" if kind.le == 1 else "NONE"
-            return "FloatProperty", {"min": kind.ge, "max": kind.le, "precision": 3, "step": 5, "subtype": subtype}
-        case inspect.UnionType():
-            return next(made for one in kind.types if (made := _property(one, setting))[0] == "FloatProperty")
-        case inspect.LiteralType():
-            return "EnumProperty", {"items": _items(setting)}
-        case inspect.VarTupleType():
-            return "EnumProperty", {"items": _items(setting), "options": ["ENUM_FLAG"], "default": []}
+        case "integer":
+            return "IntProperty", {"min": form.least, "max": form.most}
+        case "number":
+            subtype = "FACTOR" if form.most == 1 else "NONE"
+            return "FloatProperty", {
+                "min": form.least, "max": form.most, "precision": 3, "step": 5, "subtype": subtype,
+            }  # fmt: skip
+        case "choice":
+            return "EnumProperty", {"items": _items(form)}
+        case "choices":
+            return "EnumProperty", {"items": _items(form), "options": ["ENUM_FLAG"], "default": []}
         case _:
-            return "StringProperty", {"subtype": _PATHS.get(setting.name, "NONE")}
+            return "StringProperty", {"subtype": _PATHS.get(name, "NONE")}
 
 
-def _items(setting: recipe.Setting) -> list[tuple[str, str, str, int]]:
+def _items(form: Form) -> list[tuple[str, str, str, int]]:
     """The choices, numbered as Blender keeps them in its files: those that come later must be added at the end."""
-    return [
-        (choice, choice.replace("-", " ").title(), "", 1 << number)
-        for number, choice in enumerate(_choices(setting.annotation))
-    ]
-
-
-def _choices(annotation: Any) -> list[str]:
-    """The choices in the order they were written in; msgspec sorts them."""
-    if get_origin(annotation) is Literal:
-        return list(get_args(annotation))
-    return [choice for inner in get_args(annotation) for choice in _choices(inner)]
+    return [(choice, label_of(choice), "", 1 << number) for number, choice in enumerate(form.choices)]
 
 
 def _copy(source: Path, target: Path, wire: str) -> None:

@@ -27,16 +27,19 @@ from engine.wire.messages import (
     VERSION,
     Accepted,
     Cancel,
+    Chosen,
     Ended,
     Failure,
     Follow,
     Hello,
     Leased,
     Malformed,
+    Page,
     Release,
     Reply,
     Reported,
     Request,
+    Review,
     Solve,
     Swap,
     Welcome,
@@ -165,14 +168,16 @@ class Client:
 
     def work(
         self,
-        request: Solve | Swap | Follow,
+        request: Solve | Swap | Follow | Review,
         report: Callable[[Reported], None],
         stop: Callable[[], bool] = lambda: False,
+        told: Callable[[Page | Chosen], None] = lambda reply: None,
     ) -> Ended:
         """Have a job done, or follow one, and report its events from this thread until it has ended.
 
         `stop` is asked several times a second; once it is true the job is cancelled, and this returns when the frames
-        in work are whole. Takes as long as it takes. Raises EngineRefused and EngineGone as `ask` does.
+        in work are whole. `told` hears what else is said of a review. Takes as long as it takes. Raises EngineRefused
+        and EngineGone as `ask` does.
         """
         number = self._link.send(request)
         job, stopped = 0, False
@@ -188,6 +193,8 @@ class Client:
                     job = reply.job
                 case Reported():
                     report(reply)
+                case Page() | Chosen():
+                    told(reply)
                 case Ended():
                     return reply
                 case _:

@@ -35,8 +35,9 @@ class Hello(Request, frozen=True, tag="hello"):
 
 
 class Solve(Request, frozen=True, tag="solve"):
-    """Pass 1 of a shot, kept in the tracks file `tracks`. `shot` is a recipe as plain values.
+    """Pass 1 of a shot, kept in the tracks file `tracks`; where that is empty, in the one that a Swap would look for.
 
+    `shot` is a recipe as plain values.
     Answered by Accepted, Reported for each event, and Ended. With `detach` the job goes on when the client goes away.
     """
 
@@ -55,6 +56,21 @@ class Swap(Request, frozen=True, tag="swap"):
     frames: str = ""
     redo: bool = False
     detach: bool = False
+
+
+class Review(Request, frozen=True, tag="review"):
+    """Serve a page in which a person chooses how a shot's faces are replaced, and has it done.
+
+    `shot` is the recipe to begin with, `title` what the page is headed by. Answered by Page; each time the person has
+    it run, by Chosen, Accepted and Reported for each event; and by Ended once the frames are written, or with a
+    Failure `cancelled` when the person has left the page. A run that fails or is cancelled ends only itself: the page
+    stays, and can be tried again. `frames` narrows what is rendered.
+    """
+
+    shot: dict[str, Any]
+    title: str = ""
+    frames: str = ""
+    redo: bool = False
 
 
 class Preview(Request, frozen=True, tag="preview"):
@@ -194,6 +210,20 @@ class Failure(Reply, frozen=True, tag="failure"):
     message: str
     remedy: str = ""
     retry: bool = False
+
+
+class Page(Reply, frozen=True, tag="page"):
+    """Where a page is served, for a browser on this machine; the address holds the token, so it is for nobody else."""
+
+    ends: ClassVar[bool] = False
+    url: str
+
+
+class Chosen(Reply, frozen=True, tag="chosen"):
+    """The recipe that a person has begun to run, as plain values."""
+
+    ends: ClassVar[bool] = False
+    shot: dict[str, Any]
 
 
 class Accepted(Reply, frozen=True, tag="accepted"):
@@ -378,13 +408,17 @@ class ModelList(Reply, frozen=True, tag="model-list"):
 
 
 class Identity(msgspec.Struct, frozen=True):
-    """A folder of pictures of one person; `consent` is valid, missing, expired or unreadable, with a sentence."""
+    """A folder of pictures of one person; `consent` is valid, missing, expired or unreadable, with a sentence.
+
+    `picture` is the file of the first one.
+    """
 
     folder: str
     person: str
     pictures: int
     consent: str
     message: str = ""
+    picture: str = ""
 
 
 class IdentityList(Reply, frozen=True, tag="identity-list"):
@@ -393,11 +427,11 @@ class IdentityList(Reply, frozen=True, tag="identity-list"):
 
 AnyRequest = (
     Hello | Solve | Swap | Preview | Lease | Submit | Release | Cancel | Jobs | Follow | Status | Models | Identities
-    | Look | Faces | Geometry | Topology | Shutdown
+    | Look | Faces | Geometry | Topology | Review | Shutdown
 )  # fmt: skip
 AnyReply = (
     Welcome | Done | Failure | Accepted | Reported | Ended | Previewed | Superseded | Leased | JobList | State
-    | ModelList | IdentityList | Footage | FaceList | Geometries | FaceTopology
+    | ModelList | IdentityList | Footage | FaceList | Geometries | FaceTopology | Page | Chosen
 )  # fmt: skip
 
 _encoder = msgspec.msgpack.Encoder()

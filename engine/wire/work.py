@@ -2,12 +2,19 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
-from engine.wire.contact import Contact
-from engine.wire.messages import Accepted, Cancel, Ended, Failure, Reply, Reported, Solve, Swap
+from engine.wire.messages import Accepted, Cancel, Ended, Failure, Reply, Reported, Request, Solve, Swap
 
 _CANCELLED = "cancelled"
+
+
+class Asks(Protocol):
+    """What a job is begun through, such as a `Contact`."""
+
+    error: Failure | None
+
+    def ask(self, request: Request, answered: Callable[[Reply], None] = ..., /) -> None: ...
 
 
 class Work:
@@ -18,7 +25,7 @@ class Work:
     """
 
     def __init__(
-        self, contact: Contact, requests: Iterable[Solve | Swap], ended: Callable[["Work"], None], total: int = 0
+        self, contact: Asks, requests: Iterable[Solve | Swap], ended: Callable[["Work"], None], total: int = 0
     ) -> None:
         """`total` is the number of frames of several requests together; one knows its own."""
         self.stage = "waiting"

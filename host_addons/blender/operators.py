@@ -223,7 +223,7 @@ def _people(operator: Any, context: bpy.types.Context | None) -> list[Any]:
     clip = clip_of(context) if context else None
     people.choices[:] = [(_NOBODY, "Nobody", "Leave this face as it is", "X", 0)]
     for number, one in enumerate(people.known_people(clip) if clip else (), 1):
-        icon = people.identity_icon(one.folder)
+        icon = people.identity_icon(one)
         people.choices.append((one.folder, one.person or one.folder, one.message or one.consent, icon, number))
     return people.choices
 

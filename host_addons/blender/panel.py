@@ -161,7 +161,7 @@ def _draw_person(layout: Any, clip: Any, person: Any) -> None:
     known = people.identity_of(clip, person.identity)
     if known is not None:
         row = box.row()
-        row.template_icon(icon_value=people.identity_icon(known.folder), scale=3.0)
+        row.template_icon(icon_value=people.identity_icon(known), scale=3.0)
         column = row.column(align=True)
         column.label(text=known.person or "Unknown")
         column.alert = known.consent != "valid"

@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """The people that are put in, the faces that were found, and their pictures as icons."""
 
-from pathlib import Path
 from typing import Any
 
 import bpy
@@ -17,9 +16,6 @@ from .settings import plain_shot, settings_of
 
 # What a menu offers: Blender keeps no copy of the texts.
 choices: list[Any] = []
-
-# Those that Blender reads.
-_PICTURES: frozenset[str] = vars(bpy.path)["extensions_image"]
 _icons: Any = None
 
 
@@ -53,13 +49,11 @@ def assign(clip: bpy.types.MovieClip, face: str, identity: str) -> None:
         people.remove(list(people).index(person))
 
 
-def identity_icon(folder: str) -> int:
-    """The icon of a person, by the whole path of their folder: their first picture."""
-    if folder not in _icons and Path(folder).is_dir():
-        pictures = (one for one in Path(folder).iterdir() if one.suffix.lower() in _PICTURES)
-        if first := min(pictures, default=None):
-            _icons.load(folder, str(first), "IMAGE")
-    return _icons[folder].icon_id if folder in _icons else 0
+def identity_icon(person: Identity) -> int:
+    """The icon of a person: their first picture."""
+    if person.picture and person.picture not in _icons:
+        _icons.load(person.picture, person.picture, "IMAGE")
+    return _icons[person.picture].icon_id if person.picture else 0
 
 
 def face_icon(face: Face) -> int:

@@ -34,7 +34,7 @@ def test_the_person_is_known(addon: Any, clip: Any, engine: Any, work: Path) -> 
     engine.wait(lambda: people.identity_of(clip, str(work / "grace")))
     known = people.identity_of(clip, str(work / "grace"))
     assert (known.person, known.consent, known.pictures) == ("Grace", "valid", 1)
-    people.identity_icon(known.folder)
+    people.identity_icon(known)
     assert known.folder in people._icons
 
 

@@ -1,0 +1,60 @@
+"""What a person has chosen so far: a recipe that is changed one setting at a time, and is always a valid one."""
+
+from pathlib import Path
+from typing import Any
+
+import msgspec
+
+from engine import recipe
+from engine.errors import RecipeError
+from engine.wire.cast import same_face
+from engine.wire.recipe import PEOPLE, RESULT
+
+
+class Choice:
+    """The recipe of a page, as plain values; `began` is what it was at first."""
+
+    def __init__(self, shot: dict[str, Any]) -> None:
+        """Take up a recipe. Raises RecipeError."""
+        plain = msgspec.to_builtins(recipe.parse(shot))
+        if not plain["output"]["path"] and plain["plate"]["path"]:
+            plain["output"]["path"] = str(Path(plain["plate"]["path"]).parent / RESULT)
+        self.shot: dict[str, Any] = plain
+        self.began = self.values()
+
+    def values(self) -> dict[str, Any]:
+        """Every setting but who replaces whom, by its dotted name."""
+        return {name: self._table(name)[_key(name)] for name in recipe.settings() if _section(name) != PEOPLE}
+
+    @property
+    def people(self) -> list[dict[str, str]]:
+        """Who replaces whom: `face` and `identity` of each entry."""
+        return [dict(entry) for entry in self.shot[PEOPLE]]
+
+    def change(self, name: str, value: Any) -> None:
+        """Give a setting another value. Raises RecipeError, and then nothing is changed."""
+        if name not in recipe.settings() or _section(name) == PEOPLE:
+            raise RecipeError(f"There is no setting `{name[:100]}` here.")
+        self._replace(_section(name), _key(name), value)
+
+    def assign(self, face: str, identity: str) -> None:
+        """Have a face replaced by the person in a folder; by nobody where that is empty. Raises RecipeError."""
+        people = self.people
+        at = next((index for index, entry in enumerate(people) if same_face(entry["face"], face)), len(people))
+        people[at : at + 1] = [{"identity": identity, "face": face}] if identity else []
+        self._replace("", PEOPLE, people)
+
+    def _replace(self, section: str, key: str, value: Any) -> None:
+        changed = self.shot | ({section: self.shot[section] | {key: value}} if section else {key: value})
+        self.shot = msgspec.to_builtins(recipe.parse(changed))
+
+    def _table(self, name: str) -> dict[str, Any]:
+        return self.shot[_section(name)] if _section(name) else self.shot
+
+
+def _section(name: str) -> str:
+    return name.rpartition(".")[0]
+
+
+def _key(name: str) -> str:
+    return name.rpartition(".")[2]

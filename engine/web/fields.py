@@ -1,0 +1,91 @@
+"""The settings of a recipe as fields of the page: everything that is said of one comes from `engine.shot`."""
+
+from typing import Any
+
+import msgspec
+from msgspec.structs import fields
+
+from engine import recipe
+from engine.forms import Kind, form_of, label_of
+from engine.shot import Shot
+
+# What decides most of how a face looks: these are shown at first, in this order.
+FIRST = (
+    "mesh.shape",
+    "match.amount",
+    "match.contrast",
+    "match.sharpness",
+    "matte.feather",
+    "matte.grow",
+    "composite.opacity",
+    "composite.seam",
+    "composite.grain",
+)
+# What the host says, what there is only one of, and what the page asks for in its own way.
+_LEFT_OUT = ("plate.path", "swapper", "replace.identity", "replace.face", "output.path")
+
+
+class Field(msgspec.Struct, frozen=True):
+    """A setting as it is asked for: see `engine.forms.Form`."""
+
+    name: str
+    label: str
+    description: str
+    expects: str
+    kind: Kind
+    least: float
+    most: float
+    choices: tuple[str, ...]
+    word: str
+
+
+class Group(msgspec.Struct, frozen=True):
+    """Fields under one heading; those that are not `open` are folded away."""
+
+    name: str
+    label: str
+    about: str
+    open: bool
+    fields: tuple[Field, ...]
+
+
+def groups() -> tuple[Group, ...]:
+    """The fields that matter first, and then those of each section."""
+    every = recipe.settings()
+    first = tuple(_field(every[name]) for name in FIRST)
+    sections: dict[str, list[Field]] = {}
+    for name, setting in every.items():
+        if name not in FIRST and name not in _LEFT_OUT:
+            sections.setdefault(name.rpartition(".")[0], []).append(_field(setting))
+    about = {field.name: (getattr(field.type, "__doc__", "") or "") for field in fields(Shot)}
+    return (
+        Group("first", "Settings", "", True, first),
+        *(
+            Group(name, label_of(name) or "Shot", about.get(name, "").strip().partition("\n")[0], False, tuple(found))
+            for name, found in sections.items()
+        ),
+    )
+
+
+def _field(setting: recipe.Setting) -> Field:
+    form = form_of(setting)
+    return Field(
+        name=setting.name,
+        label=_LABELS.get(setting.name, label_of(setting.name)),
+        description=setting.description,
+        expects=setting.expects,
+        kind=form.kind,
+        least=form.least,
+        most=form.most,
+        choices=form.choices,
+        word=form.word,
+    )
+
+
+# Where the name alone would not say of what, outside its section.
+_LABELS = {"match.amount": "Match Colour", "match.contrast": "Match Contrast", "match.sharpness": "Match Sharpness"}
+
+
+def plain_groups() -> list[dict[str, Any]]:
+    """The groups as plain values."""
+    return msgspec.to_builtins(groups())
