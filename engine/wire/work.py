@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable
 from typing import Any, Literal
 
 from engine.wire.contact import Contact
-from engine.wire.messages import Accepted, Cancel, Ended, Failure, Reply, Reported, Solve, Swap
+from engine.wire.messages import Accepted, Cancel, Ended, Failure, Reply, Reported, Review, Solve, Swap
 
 _CANCELLED = "cancelled"
 
@@ -17,7 +17,11 @@ class Work:
     """
 
     def __init__(
-        self, contact: Contact, requests: Iterable[Solve | Swap], ended: Callable[["Work"], None], total: int = 0
+        self,
+        contact: Contact,
+        requests: Iterable[Solve | Swap | Review],
+        ended: Callable[["Work"], None],
+        total: int = 0,
     ) -> None:
         """`total` is the number of frames of several requests together; one knows its own."""
         self.stage = "waiting"
