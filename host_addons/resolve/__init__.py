@@ -1,0 +1,48 @@
+"""Faceplate in DaVinci Resolve: what the entries of Workspace ▸ Scripts ▸ Faceplate do.
+
+This module and those that it imports first also load in a Python that is too old for the others, to say so.
+"""
+
+import platform
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+
+from engine.wire.folders import log_folder, logging_to
+
+from .refusals import Refused
+from .tell import log, say, warn
+
+OLDEST = (3, 11)
+LIBRARIES = Path(__file__).parents[1] / "lib"
+
+
+def start(entry, resolve):
+    """Do what a menu entry is called for; whether it was done. What goes wrong is told and logged, never raised."""
+    with logging_to(log_folder() / "resolve.log", log):
+        try:
+            use_libraries(LIBRARIES)
+            from . import entries
+
+            entries.run(entry, resolve)
+        except Exception as error:  # noqa: BLE001
+            if not all(hasattr(error, name) for name in ("code", "message", "remedy")):
+                log.exception("%s", entry)
+                error = Refused("internal", error=error)
+            warn(entry, error)
+            return False
+        say(entry + ": done.")
+        return True
+
+
+def use_libraries(folder, system=sys.platform, machine="", version=sys.version_info):
+    """Have the libraries found that came with the scripts and fit this Python. Raises Refused where one is missing."""
+    python = "{}.{}".format(*version)
+    if version[:2] < OLDEST:
+        raise Refused("old-python", python=python)
+    processor = (machine or platform.machine()).lower().replace("amd64", "x86_64")
+    # What is for this version alone, and what is for any since 3.12.
+    sys.path[:0] = [str(folder / f"{system}-{processor}" / name) for name in (f"cp3{version[1]}", "abi3")]
+    for module in ("msgspec", "zmq"):
+        if not find_spec(module):
+            raise Refused("no-library", library=module, python=python)

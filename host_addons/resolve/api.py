@@ -1,0 +1,87 @@
+"""Calls into Resolve: only what this one has, every one in the log, and nothing believed that can be looked at."""
+
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from typing import Any
+
+from .refusals import Refused
+from .tell import log
+
+
+def call(thing: Any, name: str, *arguments: Any) -> Any:
+    """What a call answers. Raises Refused where this Resolve has no such call; `hasattr` is true for every name."""
+    if name not in dir(thing):
+        raise Refused("no-call", call=name)
+    answer = getattr(thing, name)(*arguments)
+    log.info("%s(%s) → %.300s", name, ", ".join(f"{one!r:.300}" for one in arguments), repr(answer))
+    return answer
+
+
+def must(thing: Any, name: str, *arguments: Any) -> Any:
+    """What a call answers that has to succeed. Raises Refused where it says no."""
+    answer = call(thing, name, *arguments)
+    if not answer:
+        raise Refused("resolve-refused", call=name)
+    return answer
+
+
+def undo(thing: Any, name: str, *arguments: Any) -> None:
+    """Take something back; what goes wrong with it is in the log, and the rest is taken back too."""
+    try:
+        call(thing, name, *arguments)
+    except Exception:  # noqa: BLE001
+        log.exception("%s could not be undone", name)
+
+
+def same(one: Any, other: Any) -> bool:
+    """Whether two of Resolve's objects are the same thing: each call makes a new one for it."""
+    return bool(one and other) and call(one, "GetUniqueId") == call(other, "GetUniqueId")
+
+
+def whole(thing: Any, *names: str) -> tuple[int, ...]:
+    """What calls answer, as whole numbers."""
+    return tuple(int(call(thing, name)) for name in names)
+
+
+def prop(thing: Any, key: str, name: str = "GetClipProperty") -> str:
+    """A property of a clip of the media pool, as text; empty where there is none."""
+    return str(call(thing, name, key) or "").strip()
+
+
+def setting(thing: Any, key: str) -> str:
+    """A setting of a project or a timeline, as text; empty where there is none."""
+    return prop(thing, key, "GetSetting")
+
+
+def number(value: str) -> float:
+    """The number that a property begins with, as in `29.97 DF`; 0 where there is none."""
+    first = value.partition(" ")[0]
+    return float(first) if first.replace(".", "", 1).isdigit() else 0.0
+
+
+def is_rate(one: str, other: str) -> bool:
+    """Whether two texts are the same number of frames a second."""
+    return abs(number(one) - number(other)) < 0.005
+
+
+def set_to(back: ExitStack, thing: Any, get: str, set: str, which: tuple[Any, ...], value: Any) -> None:
+    """Set one thing, until `back` ends. Raises Refused where it does not become so."""
+    was = call(thing, get, *which)
+    if was != value:
+        back.callback(undo, thing, set, *which, was)
+        call(thing, set, *which, value)
+        if call(thing, get, *which) != value:
+            raise Refused("not-set", what=" ".join(map(str, which)), value=value)
+
+
+@contextmanager
+def place_kept(resolve: Any, pool: Any) -> Iterator[None]:
+    """Whatever is done inside, the page and the current bin are as before afterwards."""
+    page, folder = call(resolve, "GetCurrentPage"), call(pool, "GetCurrentFolder")
+    try:
+        yield
+    finally:
+        if page and call(resolve, "GetCurrentPage") != page:
+            undo(resolve, "OpenPage", page)
+        if folder and not same(call(pool, "GetCurrentFolder"), folder):
+            undo(pool, "SetCurrentFolder", folder)

@@ -1,0 +1,102 @@
+"""The clip under the playhead: what of it is replaced, where its file is, and why it cannot be done."""
+
+import re
+from typing import Any, NamedTuple
+
+from engine.wire.sequence import Files
+
+from .api import call, is_rate, number, prop, same, setting, whole
+from .refusals import Refused
+
+# What the engine reads.
+EXR = (".exr", ".EXR")
+_READ = (*EXR, ".dpx", ".DPX", ".tif", ".TIF", ".tiff", ".TIFF")
+_RANGE = re.compile(r"(.*)\[(\d+)-(\d+)\](\.\w+)", re.DOTALL)
+_NESTED = ("compound", "fusion", "multicam", "timeline", "generator", "adjustment", "stereo")
+
+
+class Clip(NamedTuple):
+    """What is replaced: `start` and `duration` on the timeline, in a clip of `whole` frames on a `track`, from 1.
+
+    `source` is the media's frame, from 0, under `start`, and `frames` is how many the media has.
+    """
+
+    project: Any
+    timeline: Any
+    item: Any
+    media: Any
+    track: int
+    start: int
+    duration: int
+    source: int
+    frames: int
+    rate: str
+    whole: int
+
+
+def read(resolve: Any, slack: int) -> Clip:
+    """The clip under the playhead, or that part of it that is marked. Raises Refused, and changes nothing.
+
+    `slack` is by how much the offsets of a clip that is not retimed miss the length of its media.
+    """
+    project = call(call(resolve, "GetProjectManager"), "GetCurrentProject")
+    timeline = project and call(project, "GetCurrentTimeline")
+    if not timeline:
+        raise Refused("no-timeline")
+    item = call(timeline, "GetCurrentVideoItem")
+    if not item:
+        raise Refused("no-clip")
+    return of(project, timeline, item, slack)
+
+
+def of(project: Any, timeline: Any, item: Any, slack: int) -> Clip:
+    """A clip of a timeline, as `read` gives it. Raises Refused."""
+    media, rate = call(item, "GetMediaPoolItem"), setting(timeline, "timelineFrameRate")
+    if not media:
+        raise Refused("no-media")
+    kind, own, frames = prop(media, "Type"), prop(media, "FPS"), int(number(prop(media, "Frames")))
+    if any(word in kind.lower() for word in _NESTED) or not prop(media, "File Path"):
+        raise Refused("nested", kind=kind or "unknown")
+    if not is_rate(own, rate):
+        raise Refused("mixed-rate", own=own or "an unknown number of", rate=rate)
+    start, duration, left, right = whole(item, "GetStart", "GetDuration", "GetLeftOffset", "GetRightOffset")
+    backwards = "GetSourceEndFrame" in dir(item) and call(item, "GetSourceEndFrame") < call(item, "GetSourceStartFrame")
+    if left + duration + right + slack != frames or backwards:
+        raise Refused("retimed")
+    first, end = _marked(timeline, start, start + duration)
+    source, track = left + first - start, _track(timeline, item)
+    return Clip(project, timeline, item, media, track, first, end - first, source, frames, rate, duration)
+
+
+def files_of(media: Any) -> Files | None:
+    """A clip's own image sequence, if it is one that the engine reads."""
+    found = _RANGE.fullmatch(prop(media, "File Path"))
+    if not found or not found[4].endswith(_READ):
+        return None
+    return Files(found[1], len(found[2]), found[4], int(found[2]), int(found[3]))
+
+
+def plate_of(clip: Clip, files: Files, handles: int) -> dict[str, Any]:
+    """A recipe's plate of the clip's own files, with so many frames on both sides. Raises Refused if one is missing."""
+    first = files.first + max(clip.source - handles, 0)
+    last = files.first + min(clip.source + clip.duration + handles, clip.frames) - 1
+    for path in map(files.path, range(first, last + 1)):
+        if not path.is_file():
+            raise Refused("no-file", path=path)
+    return {"path": files.printf, "frames": f"{first}-{last}"}
+
+
+def _marked(timeline: Any, start: int, end: int) -> tuple[int, int]:
+    """The part of the clip, from its first frame to the one after its last, that lies in the marked range, if any."""
+    marks = call(timeline, "GetMarkInOut").get("video", {}) if "GetMarkInOut" in dir(timeline) else {}
+    # Marks count from the beginning of the timeline.
+    zero = int(call(timeline, "GetStartFrame"))
+    first, last = max(start, zero + int(marks.get("in", 0))), min(end - 1, zero + int(marks.get("out", end)))
+    return (first, last + 1) if first <= last else (start, end)
+
+
+def _track(timeline: Any, item: Any) -> int:
+    for track in range(1, int(call(timeline, "GetTrackCount", "video")) + 1):
+        if any(same(one, item) for one in call(timeline, "GetItemListInTrack", "video", track) or []):
+            return track
+    raise Refused("no-track")

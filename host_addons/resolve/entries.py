@@ -1,0 +1,106 @@
+"""The menu's entries: from the clip under the playhead to the result over it."""
+
+import re
+import time
+from pathlib import Path
+from typing import Any
+
+from engine.wire.folders import keep, read_kept
+from engine.wire.sequence import Files
+
+from . import clip as clips
+from . import color, deliver, memory, result, selfcheck
+from .api import call
+from .clip import Clip
+from .refusals import Refused
+from .tell import say
+
+FACE, AGAIN, GRADED = "Replace Face", "Replace Face Again", "Replace Face on Graded Picture"
+REFRESH, CHECK = "Refresh Result", "Self-check"
+ENTRIES = (FACE, AGAIN, GRADED, REFRESH, CHECK)
+_RECIPE = "recipe.json"
+
+
+def run(entry: str, resolve: Any) -> None:
+    """Do what the entry says. Raises Refused, and then nothing in the project has changed."""
+    if not resolve:
+        raise Refused("no-resolve")
+    version = f"{call(resolve, 'GetProductName')} {call(resolve, 'GetVersionString')}"
+    say(f"{entry}, in {version}.")
+    if entry == CHECK:
+        say(f"Send this file, and the log beside it: {selfcheck.check(resolve, version)}")
+        return
+    learned = memory.learned(version)
+    clip = clips.read(resolve, learned["slack"])
+    if entry == REFRESH:
+        _refresh(clip)
+    else:
+        _replace(entry, resolve, clip, learned)
+
+
+def _replace(entry: str, resolve: Any, clip: Clip, learned: dict[str, Any]) -> None:
+    settings, recipe = memory.settings(), read_kept(memory.file("recipe"))
+    as_take = settings["result"] == "take"
+    if result.job_of(clip.item):
+        raise Refused("is-result")
+    if entry == AGAIN and not recipe.get("replace"):
+        raise Refused("no-recipe")
+    if as_take and clip.duration != clip.whole:
+        raise Refused("take-of-part")
+    folder = _folder(settings["folder"], clip)
+    files = None if entry == GRADED else clips.files_of(clip.media)
+    # Where the project is not colour managed, linear light made of other files would look wrong beside them.
+    if files and (files.tail.endswith(clips.EXR) or color.is_managed(clip.project)):
+        plate, meant, first = clips.plate_of(clip, files, settings["handles"]), color.of_clip(clip, files), clip.source
+        first += files.first
+    else:
+        say("The picture of the clip is rendered, with its grade.")
+        meant = color.of_render(clip.project)
+        files = deliver.render(resolve, clip, folder, learned)
+        plate, first = {"path": files.printf, "frames": ""}, files.first
+    shot = recipe | {"tracks": "", "plate": plate | {"colorspace": meant.engine}}
+    shot["output"] = recipe.get("output", {}) | {"path": str(folder / "result")}
+    shot["matte"] = recipe.get("matte", {}) | {"holdout": ""}
+    shot, made = _made(shot, clip, settings["command"], ask=entry != AGAIN)
+    if not made.first <= first <= made.last + 1 - clip.duration:
+        raise Refused("other-frames", made=f"{made.first}–{made.last}", wanted=f"{first}–{first + clip.duration - 1}")
+    job = {"folder": str(folder), "left": first - made.first, "space": meant.resolve, "recipe": shot}
+    result.put(resolve, clip, made, job, learned, as_take)
+    _keep(folder, shot)
+
+
+def _refresh(clip: Clip) -> None:
+    """Make a result anew by its recipe's file; where nobody has changed that, the page is for changing it."""
+    job = result.job_of(clip.item)
+    if not job:
+        raise Refused("no-result")
+    folder = Path(job["folder"])
+    recipe = read_kept(folder / _RECIPE) or job["recipe"]
+    shot = recipe | {"output": recipe["output"] | {"path": str(folder / f"result_{_now()}")}}
+    shot, made = _made(shot, clip, memory.settings()["command"], ask=recipe == job["recipe"])
+    result.replace(clip, made, job | {"recipe": shot})
+    _keep(folder, shot)
+
+
+def _made(shot: dict[str, Any], clip: Clip, command: str, ask: bool) -> tuple[dict[str, Any], Files]:
+    from engine.wire.script import Script
+
+    script = Script("DaVinci Resolve", command, say)
+    return script.review(shot, str(call(clip.item, "GetName"))) if ask else (shot, script.swap(shot))
+
+
+def _keep(folder: Path, shot: dict[str, Any]) -> None:
+    """The recipe for the next time, and beside its result, to be edited."""
+    keep(memory.file("recipe"), shot)
+    keep(folder / _RECIPE, shot)
+
+
+def _folder(chosen: str, clip: Clip) -> Path:
+    """A new folder for all that is made of a clip."""
+    names = str(call(clip.project, "GetName")), f"{Path(str(call(clip.item, 'GetName'))).stem}_{_now()}"
+    plain = [re.sub(r"[^\w.-]+", "_", name).strip("._") or "untitled" for name in names]
+    return Path(chosen or Path.home() / "Faceplate").joinpath(*plain)
+
+
+def _now() -> str:
+    return time.strftime("%Y%m%d-%H%M%S")
