@@ -97,7 +97,8 @@ class RenderQueue(Thing):
     def add_render_job(self) -> str:
         """The settings as they are now are the job's."""
         timeline, settings = self.timeline_now(), dict(self.render_settings)
-        if timeline is None or not Path(settings.get("TargetDir", "")).is_dir():
+        folder = settings.get("TargetDir", "")
+        if timeline is None or not folder or not Path(folder).is_dir():
             return ""
         first, last = timeline.start, timeline.end() - 1
         if not settings["SelectAllFrames"]:
