@@ -1,7 +1,4 @@
-"""Faceplate in DaVinci Resolve: what the entries of Workspace ▸ Scripts ▸ Faceplate do.
-
-This module and those that it imports first also load in a Python that is too old for the others, to say so.
-"""
+"""Faceplate in DaVinci Resolve. What is imported here also loads in a Python that is too old for the rest."""
 
 import platform
 import sys

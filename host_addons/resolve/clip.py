@@ -17,9 +17,7 @@ _NESTED = ("compound", "fusion", "multicam", "timeline", "generator", "adjustmen
 
 class Clip(NamedTuple):
     """What is replaced: `start` and `duration` on the timeline, in a clip of `whole` frames on a `track`, from 1.
-
-    `source` is the media's frame, from 0, under `start`, and `frames` is how many the media has.
-    """
+    `source` is the media's frame, from 0, under `start`, and `frames` is how many the media has."""
 
     project: Any
     timeline: Any
@@ -34,11 +32,8 @@ class Clip(NamedTuple):
     whole: int
 
 
-def read(resolve: Any, slack: int) -> Clip:
-    """The clip under the playhead, or that part of it that is marked. Raises Refused, and changes nothing.
-
-    `slack` is by how much the offsets of a clip that is not retimed miss the length of its media.
-    """
+def read(resolve: Any, learned: dict[str, Any]) -> Clip:
+    """The clip under the playhead, or that part of it that is marked. Raises Refused."""
     project = call(call(resolve, "GetProjectManager"), "GetCurrentProject")
     timeline = project and call(project, "GetCurrentTimeline")
     if not timeline:
@@ -46,10 +41,10 @@ def read(resolve: Any, slack: int) -> Clip:
     item = call(timeline, "GetCurrentVideoItem")
     if not item:
         raise Refused("no-clip")
-    return of(project, timeline, item, slack)
+    return of(project, timeline, item, learned)
 
 
-def of(project: Any, timeline: Any, item: Any, slack: int) -> Clip:
+def of(project: Any, timeline: Any, item: Any, learned: dict[str, Any]) -> Clip:
     """A clip of a timeline, as `read` gives it. Raises Refused."""
     media, rate = call(item, "GetMediaPoolItem"), setting(timeline, "timelineFrameRate")
     if not media:
@@ -60,10 +55,12 @@ def of(project: Any, timeline: Any, item: Any, slack: int) -> Clip:
     if not is_rate(own, rate):
         raise Refused("mixed-rate", own=own or "an unknown number of", rate=rate)
     start, duration, left, right = whole(item, "GetStart", "GetDuration", "GetLeftOffset", "GetRightOffset")
-    backwards = "GetSourceEndFrame" in dir(item) and call(item, "GetSourceEndFrame") < call(item, "GetSourceStartFrame")
-    if left + duration + right + slack != frames or backwards:
+    # The source's first frame is off by one at times.
+    ends = ("GetSourceStartFrame", "GetSourceEndFrame")
+    backwards = ends[1] in dir(item) and call(item, ends[0]) - call(item, ends[1]) > 1
+    if left + duration + right + learned["slack"] != frames or backwards:
         raise Refused("retimed")
-    first, end = _marked(timeline, start, start + duration)
+    first, end = _marked(timeline, start, start + duration, learned["marks_from_zero"])
     source, track = left + first - start, _track(timeline, item)
     return Clip(project, timeline, item, media, track, first, end - first, source, frames, rate, duration)
 
@@ -86,12 +83,13 @@ def plate_of(clip: Clip, files: Files, handles: int) -> dict[str, Any]:
     return {"path": files.printf, "frames": f"{first}-{last}"}
 
 
-def _marked(timeline: Any, start: int, end: int) -> tuple[int, int]:
+def _marked(timeline: Any, start: int, end: int, from_zero: bool | None) -> tuple[int, int]:
     """The part of the clip, from its first frame to the one after its last, that lies in the marked range, if any."""
     marks = call(timeline, "GetMarkInOut").get("video", {}) if "GetMarkInOut" in dir(timeline) else {}
-    # Marks count from the beginning of the timeline.
     zero = int(call(timeline, "GetStartFrame"))
-    first, last = max(start, zero + int(marks.get("in", 0))), min(end - 1, zero + int(marks.get("out", end)))
+    # Marks count from the timeline's beginning, or as clips do. Where nobody has found out, small ones are the former.
+    zero = zero if (max(marks.values(), default=0) < zero if from_zero is None else from_zero) else 0
+    first, last = max(start, zero + marks.get("in", 0)), min(end - 1, zero + marks.get("out", end))
     return (first, last + 1) if first <= last else (start, end)
 
 

@@ -15,15 +15,16 @@ from .tell import say
 # The engine's (OpenColorIO's) names, and Resolve's: the first is the one that is set. Made with the scripts.
 SPACES: dict[str, list[str]] = json.loads(Path(__file__).with_name("spaces.json").read_text(encoding="utf-8"))
 INPUT = "Input Color Space"
-_OF_THE_PROJECT = ("", "project", "same as project", "default", "auto", "none")
+_UNSAID = ("", "project", "same as project")
 
 
 class Color(NamedTuple):
-    """What a plate's numbers mean, by the `engine`'s name; empty for what the file says. `resolve` is the name of that
-    space which the result gets as its Input Color Space; empty where the project is not colour managed."""
+    """What a plate's numbers mean: the `engine`'s name, empty for what the file says; the Input Color Space that the
+    result gets, and what the project's `output` is to be, both empty where it is not colour managed."""
 
     engine: str
     resolve: str
+    output: str = ""
 
 
 def engine_name(name: str) -> str:
@@ -43,25 +44,34 @@ def is_aces(project: Any) -> bool:
     return setting(project, "colorScienceMode").startswith("aces")
 
 
+def name_of(project: Any, media: Any) -> str:
+    """What Resolve takes a clip's numbers for: its own Input Color Space, or else the project's."""
+    own = prop(media, INPUT)
+    return (
+        setting(project, "colorAcesIDT" if is_aces(project) else "colorSpaceInput") if own.lower() in _UNSAID else own
+    )
+
+
 def of_clip(clip: Clip, files: Files) -> Color:
     """The colour of a clip's own files. Frames that the engine makes of others than OpenEXR are in linear Rec.709."""
-    project = clip.project
-    if not is_managed(project):
+    if not is_managed(clip.project):
         say("The project is not colour managed: the file says its own colour space; linear Rec.709 if it does not.")
         return Color("", "")
-    name = prop(clip.media, INPUT)
-    if name.lower() in _OF_THE_PROJECT:
-        name = setting(project, "colorAcesIDT" if is_aces(project) else "colorSpaceInput")
+    name = name_of(clip.project, clip.media)
     return Color(engine_name(name), name if files.tail.endswith(EXR) else SPACES["Linear Rec.709 (sRGB)"][0])
 
 
 def of_render(project: Any) -> Color:
-    """The colour that a picture is rendered in: the timeline's own, so that nothing is tone mapped; ACEScg in ACES."""
-    name = "ACEScg - CSC" if is_aces(project) else setting(project, "colorSpaceTimeline") or "Rec.709 Gamma 2.4"
-    if not is_managed(project):
-        say(f"The project is not colour managed: its picture is taken for {name}.")
-        return Color(engine_name(name), "")
-    return Color(engine_name(name), name)
+    """The colour to render in: the timeline's own, so that nothing is tone mapped; in ACES what imports are or ACEScg."""
+    if is_aces(project):
+        own = setting(project, "colorAcesIDT")
+        name = own if own.endswith("CSC") or own == "No Input Transform" else "ACEScg - CSC"
+        return Color(engine_name(name), name, name.replace("No Input", "No Output"))
+    name = setting(project, "colorSpaceTimeline") or "Rec.709 Gamma 2.4"
+    if is_managed(project):
+        return Color(engine_name(name), name, name)
+    say(f"The project is not colour managed: its picture is taken for {name}.")
+    return Color(engine_name(name), "")
 
 
 def _plain(name: str) -> str:

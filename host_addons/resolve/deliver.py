@@ -18,9 +18,9 @@ from .refusals import Refused
 PATIENCE, PAUSE = 600.0, 0.5
 
 
-def render(resolve: Any, clip: Clip, folder: Path, learned: dict[str, Any]) -> Files:
+def render(resolve: Any, clip: Clip, meant: color.Color, folder: Path, learned: dict[str, Any]) -> Files:
     """Render what the clip shows, graded, as half-float EXR into a folder below `folder`. Raises Refused."""
-    with prepared(resolve, clip):
+    with prepared(resolve, clip, meant):
         # Whether MarkOut is rendered too is not documented: the frames on disk say it.
         for beyond in (0, 1) if learned["mark_out_inclusive"] else (1, 0):
             place = folder / f"plate{beyond or ''}"
@@ -31,32 +31,32 @@ def render(resolve: Any, clip: Clip, folder: Path, learned: dict[str, Any]) -> F
 
 
 @contextmanager
-def prepared(resolve: Any, clip: Clip) -> Iterator[None]:
-    """Resolve is set to render the clip alone, in the timeline's own colour space; as it was, afterwards."""
+def prepared(resolve: Any, clip: Clip, meant: color.Color) -> Iterator[None]:
+    """Resolve is set to render the clip alone, in a colour space; as it was, afterwards."""
     project, timeline = clip.project, clip.timeline
     with place_kept(resolve, call(project, "GetMediaPool")), ExitStack() as back:
         _keep_settings(project, back)
         # A result from before may lie over the clip.
         for track in range(1, int(call(timeline, "GetTrackCount", "video")) + 1):
             set_to(back, timeline, "GetIsTrackEnabled", "SetTrackEnable", ("video", track), track == clip.track)
-        space = color.of_render(project).resolve
-        if space:
+        if meant.output:
             key = "colorAcesODT" if color.is_aces(project) else "colorSpaceOutput"
-            set_to(back, project, "GetSetting", "SetSetting", (key,), space)
+            set_to(back, project, "GetSetting", "SetSetting", (key,), meant.output)
         must(project, "SetCurrentRenderFormatAndCodec", *exr_codec(project))
-        must(project, "SetCurrentRenderMode", 1)
+        set_to(back, project, "GetCurrentRenderMode", "SetCurrentRenderMode", (), 1)
         yield
 
 
 def exr_codec(project: Any) -> tuple[str, str]:
-    """What this Resolve calls OpenEXR and half floats, compressed without loss if at all. Raises Refused."""
-    formats = call(project, "GetRenderFormats") or {}
-    exr = next((name for name, ending in formats.items() if "exr" in (name.lower(), str(ending).lower())), "")
-    codecs = (call(project, "GetRenderCodecs", exr) or {}) if exr else {}
-    half = [codec for label, codec in codecs.items() if "half" in f"{label} {codec}".lower()]
-    if not half:
-        raise Refused("no-exr")
-    return exr, min(half, key=lambda codec: (any(word in codec.lower() for word in ("dwa", "b44")), len(codec)))
+    """What this Resolve calls OpenEXR, and half floats, compressed without loss if at all. Raises Refused."""
+    for names in (call(project, "GetRenderFormats") or {}).items():
+        # Formats go by their name, or by their ending.
+        for form in names if "exr" in str(names).lower() else ():
+            codecs = (call(project, "GetRenderCodecs", form) or {}).items()
+            half = [codec for label, codec in codecs if "half" in f"{label} {codec}".lower()]
+            if half:
+                return form, min(half, key=lambda codec: ("DWA" in codec or "B44" in codec, len(codec)))
+    raise Refused("no-exr")
 
 
 def rendered(project: Any, first: int, mark_out: int, folder: Path) -> Files:
@@ -64,7 +64,7 @@ def rendered(project: Any, first: int, mark_out: int, folder: Path) -> Files:
     folder.mkdir(parents=True)
     settings = {"SelectAllFrames": False, "MarkIn": first, "MarkOut": mark_out, "TargetDir": str(folder)}
     must(project, "SetRenderSettings", settings | {"CustomName": "plate_", "ExportVideo": True, "ExportAudio": False})
-    job = must(project, "AddRenderJob")
+    job = str(must(project, "AddRenderJob"))
     try:
         must(project, "StartRendering", [job])
         _wait(project, job)
@@ -95,16 +95,10 @@ def _wait(project: Any, job: str) -> None:
 
 def _keep_settings(project: Any, back: ExitStack) -> None:
     """Keep what is set for rendering as a preset of its own: not all of it can be read."""
-    was, mode = call(project, "GetCurrentRenderFormatAndCodec") or {}, call(project, "GetCurrentRenderMode")
-    preset = f"Faceplate {uuid.uuid4().hex[:8]}"
+    was, preset = call(project, "GetCurrentRenderFormatAndCodec"), f"Faceplate {uuid.uuid4().hex[:8]}"
+    back.callback(undo, project, "DeleteRenderPreset", preset)
     must(project, "SaveAsNewRenderPreset", preset)
-
-    def restore() -> None:
-        undo(project, "LoadRenderPreset", preset)
-        if was and call(project, "GetCurrentRenderFormatAndCodec") != was:
-            undo(project, "SetCurrentRenderFormatAndCodec", was.get("format"), was.get("codec"))
-        if call(project, "GetCurrentRenderMode") != mode:
-            undo(project, "SetCurrentRenderMode", mode)
-        undo(project, "DeleteRenderPreset", preset)
-
-    back.callback(restore)
+    if preset not in str(call(project, "GetRenderPresetList")):
+        raise Refused("resolve-refused", call="SaveAsNewRenderPreset")
+    back.callback(undo, project, "SetCurrentRenderFormatAndCodec", was["format"], was["codec"])
+    back.callback(undo, project, "LoadRenderPreset", preset)

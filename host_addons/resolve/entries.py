@@ -15,10 +15,9 @@ from .clip import Clip
 from .refusals import Refused
 from .tell import say
 
-FACE, AGAIN, GRADED = "Replace Face", "Replace Face Again", "Replace Face on Graded Picture"
-REFRESH, CHECK = "Refresh Result", "Self-check"
-ENTRIES = (FACE, AGAIN, GRADED, REFRESH, CHECK)
-_RECIPE = "recipe.json"
+ENTRIES = ("Replace Face", "Replace Face Again", "Replace Face on Graded Picture", "Refresh Result", "Self-check")
+_, AGAIN, GRADED, REFRESH, CHECK = ENTRIES
+_RECIPE, _NOW = "recipe.json", "%Y%m%d-%H%M%S"
 
 
 def run(entry: str, resolve: Any) -> None:
@@ -31,7 +30,7 @@ def run(entry: str, resolve: Any) -> None:
         say(f"Send this file, and the log beside it: {selfcheck.check(resolve, version)}")
         return
     learned = memory.learned(version)
-    clip = clips.read(resolve, learned["slack"])
+    clip = clips.read(resolve, learned)
     if entry == REFRESH:
         _refresh(clip)
     else:
@@ -56,7 +55,7 @@ def _replace(entry: str, resolve: Any, clip: Clip, learned: dict[str, Any]) -> N
     else:
         say("The picture of the clip is rendered, with its grade.")
         meant = color.of_render(clip.project)
-        files = deliver.render(resolve, clip, folder, learned)
+        files = deliver.render(resolve, clip, meant, folder, learned)
         plate, first = {"path": files.printf, "frames": ""}, files.first
     shot = recipe | {"tracks": "", "plate": plate | {"colorspace": meant.engine}}
     shot["output"] = recipe.get("output", {}) | {"path": str(folder / "result")}
@@ -66,7 +65,8 @@ def _replace(entry: str, resolve: Any, clip: Clip, learned: dict[str, Any]) -> N
         raise Refused("other-frames", made=f"{made.first}–{made.last}", wanted=f"{first}–{first + clip.duration - 1}")
     job = {"folder": str(folder), "left": first - made.first, "space": meant.resolve, "recipe": shot}
     result.put(resolve, clip, made, job, learned, as_take)
-    _keep(folder, shot)
+    for path in (memory.file("recipe"), folder / _RECIPE):
+        keep(path, shot)
 
 
 def _refresh(clip: Clip) -> None:
@@ -76,10 +76,11 @@ def _refresh(clip: Clip) -> None:
         raise Refused("no-result")
     folder = Path(job["folder"])
     recipe = read_kept(folder / _RECIPE) or job["recipe"]
-    shot = recipe | {"output": recipe["output"] | {"path": str(folder / f"result_{_now()}")}}
+    shot = recipe | {"output": recipe["output"] | {"path": str(folder / f"result_{time.strftime(_NOW)}")}}
     shot, made = _made(shot, clip, memory.settings()["command"], ask=recipe == job["recipe"])
     result.replace(clip, made, job | {"recipe": shot})
-    _keep(folder, shot)
+    for path in (memory.file("recipe"), folder / _RECIPE):
+        keep(path, shot)
 
 
 def _made(shot: dict[str, Any], clip: Clip, command: str, ask: bool) -> tuple[dict[str, Any], Files]:
@@ -89,18 +90,8 @@ def _made(shot: dict[str, Any], clip: Clip, command: str, ask: bool) -> tuple[di
     return script.review(shot, str(call(clip.item, "GetName"))) if ask else (shot, script.swap(shot))
 
 
-def _keep(folder: Path, shot: dict[str, Any]) -> None:
-    """The recipe for the next time, and beside its result, to be edited."""
-    keep(memory.file("recipe"), shot)
-    keep(folder / _RECIPE, shot)
-
-
 def _folder(chosen: str, clip: Clip) -> Path:
     """A new folder for all that is made of a clip."""
-    names = str(call(clip.project, "GetName")), f"{Path(str(call(clip.item, 'GetName'))).stem}_{_now()}"
+    names = str(call(clip.project, "GetName")), f"{Path(str(call(clip.item, 'GetName'))).stem}_{time.strftime(_NOW)}"
     plain = [re.sub(r"[^\w.-]+", "_", name).strip("._") or "untitled" for name in names]
     return Path(chosen or Path.home() / "Faceplate").joinpath(*plain)
-
-
-def _now() -> str:
-    return time.strftime("%Y%m%d-%H%M%S")

@@ -3,13 +3,14 @@
 from pathlib import Path
 from typing import Any
 
-from engine.wire.folders import keep, read_kept, settings_folder
+from engine.wire.folders import read_kept, settings_folder
 
 # `result`: track or take. `handles`: frames of the plate before and after the clip. `folder`: of all that is made,
 # empty is `Faceplate` in the user's home. `command`: the faceplate command, empty means that it is looked for.
 SETTINGS = {"result": "track", "handles": 12, "folder": "", "command": ""}
 # What a Resolve is taken to do until Self-check has seen that version do otherwise.
 LEARNED = {"version": "", "end_inclusive": False, "mark_out_inclusive": True, "take_end_inclusive": True, "slack": 0}
+LEARNED["marks_from_zero"] = None
 
 
 def file(name: str) -> Path:
@@ -18,9 +19,7 @@ def file(name: str) -> Path:
 
 
 def settings() -> dict[str, Any]:
-    """The user's settings; a file of the usual ones is made, to be edited. Raises OSError."""
-    if not file("settings").exists():
-        keep(file("settings"), SETTINGS)
+    """The user's settings, from a file that may be there."""
     return SETTINGS | read_kept(file("settings"))
 
 

@@ -40,10 +40,7 @@ TEXTS = {
 
 
 class Refused(Exception):
-    """What cannot be done: `code`, `message` and `remedy`, as the errors of the contract with the engine have them.
-
-    Those need libraries that may be missing. This module also loads in a Python that is too old for the others.
-    """
+    """What cannot be done: `code`, `message` and `remedy`, as the contract's errors have, which need more libraries."""
 
     def __init__(self, code, **values):
         self.code, (self.message, self.remedy) = code, (text.format(**values) for text in TEXTS[code])

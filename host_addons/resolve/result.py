@@ -9,7 +9,7 @@ from engine.wire.sequence import Files
 
 from . import clip as clips
 from . import color
-from .api import call, is_rate, must, number, place_kept, prop, same, set_to, undo, whole
+from .api import call, is_rate, must, number, place_kept, prop, same, undo, whole
 from .clip import Clip
 from .refusals import Refused
 
@@ -23,42 +23,30 @@ def put(resolve: Any, clip: Clip, files: Files, job: dict[str, Any], learned: di
     is their Input Color Space. On any failure all that was made is taken back. Raises Refused."""
     pool, inclusive = call(clip.project, "GetMediaPool"), learned["take_end_inclusive" if as_take else "end_inclusive"]
     with ExitStack() as made, place_kept(resolve, pool):
-        must(pool, "SetCurrentFolder", _bin(pool, made))
+        _open_bin(pool, made)
         media = imported(pool, files, made)
-        _describe(media, clip.rate, job["space"], made)
+        _describe(clip, media, job["space"])
         _mark(_placed(pool, clip, media, job["left"], made, inclusive, as_take), job, made)
         made.pop_all()
-
-
-def job_of(item: Any) -> dict[str, Any]:
-    """The job that made a clip of the timeline, as its marker has it; empty where it is no result."""
-    markers = filter(_is_job, (call(item, "GetMarkers") or {}).values())
-    return next((json.loads(marker["customData"])["faceplate"] for marker in markers), {})
 
 
 def replace(clip: Clip, files: Files, job: dict[str, Any]) -> None:
     """Have a result show other frames of the same range; the old ones again where that fails. Raises Refused."""
     was = clips.files_of(clip.media)
     with ExitStack() as made:
-        made.callback(lambda: was and any(_show(clip, was, form) for form in forms(was)))
-        if not any(_show(clip, files, form) for form in forms(files)):
-            raise Refused("not-replaced")
-        _describe(clip.media, clip.rate, job["space"], made)
+        if was:
+            made.callback(_show, clip, was, job["space"])
+        _show(clip, files, job["space"])
         _mark(clip.item, job, made)
         made.pop_all()
 
 
-def forms(files: Files) -> list[str]:
-    """How a sequence may be named to ReplaceClip, which is not documented."""
-    first, last = f"{files.first:0{files.digits}d}", f"{files.last:0{files.digits}d}"
-    return [str(files.path(files.first)), files.printf, f"{files.head}[{first}-{last}]{files.tail}"]
-
-
-def _show(clip: Clip, files: Files, form: str) -> bool:
-    """Whether the clip shows these frames, if need be by having them named in this form."""
-    if clips.files_of(clip.media) != files:
-        call(clip.media, "ReplaceClip", form)
-    return clips.files_of(clip.media) == files
+def job_of(item: Any) -> dict[str, Any]:
+    """The job that made a clip of the timeline, as its marker has it; empty where it is no result."""
+    try:
+        return json.loads(next(iter(_jobs(item).values()), "{}")).get("faceplate", {})
+    except ValueError:
+        return {}
 
 
 def imported(pool: Any, files: Files, made: ExitStack) -> Any:
@@ -74,22 +62,47 @@ def imported(pool: Any, files: Files, made: ExitStack) -> Any:
     return new[0]
 
 
-def _describe(media: Any, rate: str, space: str, made: ExitStack) -> None:
+def forms(files: Files) -> list[str]:
+    """How a sequence may be named to ReplaceClip, which is not documented."""
+    first, last = f"{files.first:0{files.digits}d}", f"{files.last:0{files.digits}d}"
+    return [str(files.path(files.first)), files.printf, f"{files.head}[{first}-{last}]{files.tail}"]
+
+
+def _show(clip: Clip, files: Files, space: str) -> None:
+    for form in forms(files):
+        if clips.files_of(clip.media) != files:
+            call(clip.media, "ReplaceClip", form)
+    if clips.files_of(clip.media) != files:
+        raise Refused("not-replaced")
+    _describe(clip, clip.media, space)
+
+
+def _describe(clip: Clip, media: Any, space: str) -> None:
     """Say of frames how many there are a second, and what their numbers mean. Raises Refused."""
-    if not is_rate(prop(media, "FPS"), rate):
-        set_to(made, media, "GetClipProperty", "SetClipProperty", ("FPS",), rate.split()[0])
-    if space:
-        set_to(made, media, "GetClipProperty", "SetClipProperty", (color.INPUT,), space)
+    if not is_rate(prop(media, "FPS"), clip.rate):
+        call(media, "SetClipProperty", "FPS", clip.rate.split()[0])
+    if not is_rate(prop(media, "FPS"), clip.rate):
+        raise Refused("not-set", what="FPS", value=clip.rate)
+    if space and color.name_of(clip.project, media) != space:
+        call(media, "SetClipProperty", color.INPUT, space)
+        if color.name_of(clip.project, media) != space:
+            raise Refused("not-set", what=color.INPUT, value=space)
 
 
-def _bin(pool: Any, made: ExitStack) -> Any:
+def _open_bin(pool: Any, made: ExitStack) -> None:
+    """Make the bin the current one, and make it where it is missing."""
     root = call(pool, "GetRootFolder")
-    for folder in call(root, "GetSubFolderList") or []:
+    if BIN not in [call(one, "GetName") for one in call(root, "GetSubFolderList")]:
+        must(pool, "AddSubFolder", root, BIN)
+        folder = next(iter([one for one in call(root, "GetSubFolderList") if call(one, "GetName") == BIN]), None)
+        if folder:
+            made.callback(undo, pool, "DeleteFolders", [folder])
+    for folder in call(root, "GetSubFolderList"):
         if call(folder, "GetName") == BIN:
-            return folder
-    folder = must(pool, "AddSubFolder", root, BIN)
-    made.callback(undo, pool, "DeleteFolders", [folder])
-    return folder
+            call(pool, "SetCurrentFolder", folder)
+            if same(call(pool, "GetCurrentFolder"), folder):
+                return
+    raise Refused("resolve-refused", call="SetCurrentFolder")
 
 
 def _placed(pool: Any, clip: Clip, media: Any, left: int, made: ExitStack, inclusive: bool, as_take: bool) -> Any:
@@ -110,7 +123,9 @@ def _placed(pool: Any, clip: Clip, media: Any, left: int, made: ExitStack, inclu
 def _new_track(timeline: Any, made: ExitStack) -> int:
     """One on top: on another one an earlier clip would win."""
     track = int(call(timeline, "GetTrackCount", "video")) + 1
-    must(timeline, "AddTrack", "video")
+    call(timeline, "AddTrack", "video")
+    if call(timeline, "GetTrackCount", "video") != track:
+        raise Refused("resolve-refused", call="AddTrack")
     made.callback(undo, timeline, "DeleteTrack", "video", track)
     call(timeline, "SetTrackName", "video", track, BIN)
     return track
@@ -126,28 +141,34 @@ def _append(pool: Any, clip: Clip, media: Any, ends: tuple[int, int], track: int
 
 
 def _take(clip: Clip, media: Any, ends: tuple[int, int], back: ExitStack) -> Any:
-    selected = int(call(clip.item, "GetSelectedTakeIndex") or 1)
-    must(clip.item, "AddTake", media, *ends)
-    take = int(call(clip.item, "GetTakesCount"))
-    back.callback(undo, clip.item, "DeleteTakeByIndex", take)
-    back.callback(undo, clip.item, "SelectTakeByIndex", selected)
-    must(clip.item, "SelectTakeByIndex", take)
+    takes, selected = whole(clip.item, "GetTakesCount", "GetSelectedTakeIndex")
+    call(clip.item, "AddTake", media, *ends)
+    # The first take that is added makes one of the clip itself too.
+    if call(clip.item, "GetTakesCount") != max(takes, 1) + 1:
+        return None
+    if not takes:
+        back.callback(undo, clip.item, "FinalizeTake")
+    back.callback(undo, clip.item, "DeleteTakeByIndex", max(takes, 1) + 1)
+    back.callback(undo, clip.item, "SelectTakeByIndex", selected or 1)
+    call(clip.item, "SelectTakeByIndex", max(takes, 1) + 1)
     return clip.item
 
 
 def _mark(item: Any, job: dict[str, Any], made: ExitStack) -> None:
     """Keep the job with the clip, in the marker that is there. Raises Refused."""
     data = json.dumps({"faceplate": job}, separators=(",", ":"))
-    there = {at: one["customData"] for at, one in (call(item, "GetMarkers") or {}).items() if _is_job(one)}
-    for at, was in there.items():
+    for at, was in _jobs(item).items():
         made.callback(undo, item, "UpdateMarkerCustomData", at, was)
         call(item, "UpdateMarkerCustomData", at, data)
-    if not there:
+    if not _jobs(item):
+        taken = call(item, "GetMarkers") or {}
+        at = next(frame for frame in range(job["left"], job["left"] + len(taken) + 1) if frame not in taken)
         made.callback(undo, item, "DeleteMarkerByCustomData", data)
-        call(item, "AddMarker", job["left"], _COLOR, BIN, f"Job {Path(job['folder']).name}", 1, data)
+        call(item, "AddMarker", at, _COLOR, BIN, f"Job {Path(job['folder']).name}", 1, data)
     if job_of(item) != job:
         raise Refused("no-marker")
 
 
-def _is_job(marker: dict[str, Any]) -> bool:
-    return str(marker.get("customData")).startswith('{"faceplate":')
+def _jobs(item: Any) -> dict[float, str]:
+    data = {at: str(one.get("customData")) for at, one in (call(item, "GetMarkers") or {}).items()}
+    return {at: one for at, one in data.items() if one.startswith('{"faceplate":')}

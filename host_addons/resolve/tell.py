@@ -1,7 +1,4 @@
-"""What a user is told: the console and the log have everything; what went wrong also opens in the browser.
-
-A menu script has no window of its own where there is no UIManager, and nobody looks at the console.
-"""
+"""What a user is told, in the console and the log; what went wrong also in the browser: a script has no window."""
 
 import html
 import logging
