@@ -23,10 +23,13 @@ def start(entry, resolve):
 
             entries.run(entry, resolve)
         except Exception as error:  # noqa: BLE001
-            if not all(hasattr(error, name) for name in ("code", "message", "remedy")):
+            # What the engine has refused is in its own words.
+            told = getattr(error, "failure", error)
+            if not hasattr(told, "remedy"):
                 log.exception("%s", entry)
-                error = Refused("internal", error=error)
-            warn(entry, error)
+                disk = isinstance(error, OSError) and Refused("disk", path=error.filename, why=error.strerror)
+                told = disk or Refused("internal", error=error)
+            warn(entry, told)
             return False
         say(entry + ": done.")
         return True

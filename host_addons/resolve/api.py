@@ -1,7 +1,6 @@
 """Calls into Resolve: only what this one has, every one in the log, and nothing believed that can be looked at."""
 
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from typing import Any
 
 from .refusals import Refused
@@ -74,14 +73,8 @@ def set_to(back: ExitStack, thing: Any, get: str, set: str, which: tuple[Any, ..
             raise Refused("not-set", what=" ".join(map(str, which)), value=value)
 
 
-@contextmanager
-def place_kept(resolve: Any, pool: Any) -> Iterator[None]:
-    """Whatever is done inside, the page and the current bin are as before afterwards."""
-    page, folder = call(resolve, "GetCurrentPage"), call(pool, "GetCurrentFolder")
-    try:
-        yield
-    finally:
-        if page and call(resolve, "GetCurrentPage") != page:
-            undo(resolve, "OpenPage", page)
-        if folder and not same(call(pool, "GetCurrentFolder"), folder):
-            undo(pool, "SetCurrentFolder", folder)
+def keep_place(resolve: Any, pool: Any, back: ExitStack) -> None:
+    """Open the page and the bin again that are open now, once `back` ends."""
+    back.callback(undo, pool, "SetCurrentFolder", call(pool, "GetCurrentFolder"))
+    if page := call(resolve, "GetCurrentPage"):
+        back.callback(undo, resolve, "OpenPage", page)

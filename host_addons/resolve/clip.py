@@ -32,12 +32,18 @@ class Clip(NamedTuple):
     whole: int
 
 
-def read(resolve: Any, learned: dict[str, Any]) -> Clip:
-    """The clip under the playhead, or that part of it that is marked. Raises Refused."""
+def opened(resolve: Any) -> tuple[Any, Any]:
+    """The project and the timeline that are open. Raises Refused."""
     project = call(call(resolve, "GetProjectManager"), "GetCurrentProject")
     timeline = project and call(project, "GetCurrentTimeline")
     if not timeline:
         raise Refused("no-timeline")
+    return project, timeline
+
+
+def read(resolve: Any, learned: dict[str, Any]) -> Clip:
+    """The clip under the playhead, or that part of it that is marked. Raises Refused."""
+    project, timeline = opened(resolve)
     item = call(timeline, "GetCurrentVideoItem")
     if not item:
         raise Refused("no-clip")

@@ -62,7 +62,7 @@ def of_clip(clip: Clip, files: Files) -> Color:
 
 
 def of_render(project: Any) -> Color:
-    """The colour to render in: the timeline's own, so that nothing is tone mapped; in ACES what imports are or ACEScg."""
+    """The colour to render in: the timeline's own, so that nothing is tone mapped; in ACES what imports are."""
     if is_aces(project):
         own = setting(project, "colorAcesIDT")
         name = own if own.endswith("CSC") or own == "No Input Transform" else "ACEScg - CSC"

@@ -2,15 +2,14 @@
 
 import time
 import uuid
-from collections.abc import Iterator
-from contextlib import ExitStack, contextmanager
+from contextlib import ExitStack
 from pathlib import Path
 from typing import Any
 
 from engine.wire.sequence import Files, files_of
 
 from . import color
-from .api import call, must, place_kept, set_to, undo
+from .api import call, keep_place, must, set_to, undo
 from .clip import Clip
 from .refusals import Refused
 
@@ -20,7 +19,8 @@ PATIENCE, PAUSE = 600.0, 0.5
 
 def render(resolve: Any, clip: Clip, meant: color.Color, folder: Path, learned: dict[str, Any]) -> Files:
     """Render what the clip shows, graded, as half-float EXR into a folder below `folder`. Raises Refused."""
-    with prepared(resolve, clip, meant):
+    with ExitStack() as back:
+        prepare(resolve, clip, meant, back)
         # Whether MarkOut is rendered too is not documented: the frames on disk say it.
         for beyond in (0, 1) if learned["mark_out_inclusive"] else (1, 0):
             place = folder / f"plate{beyond or ''}"
@@ -30,21 +30,19 @@ def render(resolve: Any, clip: Clip, meant: color.Color, folder: Path, learned: 
     raise Refused("render-range", first=clip.start, last=clip.start + clip.duration - 1)
 
 
-@contextmanager
-def prepared(resolve: Any, clip: Clip, meant: color.Color) -> Iterator[None]:
-    """Resolve is set to render the clip alone, in a colour space; as it was, afterwards."""
+def prepare(resolve: Any, clip: Clip, meant: color.Color, back: ExitStack) -> None:
+    """Set Resolve to render the clip alone, in a colour space, until `back` ends. Raises Refused."""
     project, timeline = clip.project, clip.timeline
-    with place_kept(resolve, call(project, "GetMediaPool")), ExitStack() as back:
-        _keep_settings(project, back)
-        # A result from before may lie over the clip.
-        for track in range(1, int(call(timeline, "GetTrackCount", "video")) + 1):
-            set_to(back, timeline, "GetIsTrackEnabled", "SetTrackEnable", ("video", track), track == clip.track)
-        if meant.output:
-            key = "colorAcesODT" if color.is_aces(project) else "colorSpaceOutput"
-            set_to(back, project, "GetSetting", "SetSetting", (key,), meant.output)
-        must(project, "SetCurrentRenderFormatAndCodec", *exr_codec(project))
-        set_to(back, project, "GetCurrentRenderMode", "SetCurrentRenderMode", (), 1)
-        yield
+    keep_place(resolve, call(project, "GetMediaPool"), back)
+    _keep_settings(project, back)
+    # A result from before may lie over the clip.
+    for track in range(1, int(call(timeline, "GetTrackCount", "video")) + 1):
+        set_to(back, timeline, "GetIsTrackEnabled", "SetTrackEnable", ("video", track), track == clip.track)
+    if meant.output:
+        key = "colorAcesODT" if color.is_aces(project) else "colorSpaceOutput"
+        set_to(back, project, "GetSetting", "SetSetting", (key,), meant.output)
+    must(project, "SetCurrentRenderFormatAndCodec", *exr_codec(project))
+    set_to(back, project, "GetCurrentRenderMode", "SetCurrentRenderMode", (), 1)
 
 
 def exr_codec(project: Any) -> tuple[str, str]:

@@ -9,8 +9,8 @@ from engine.wire.folders import read_kept, settings_folder
 # empty is `Faceplate` in the user's home. `command`: the faceplate command, empty means that it is looked for.
 SETTINGS = {"result": "track", "handles": 12, "folder": "", "command": ""}
 # What a Resolve is taken to do until Self-check has seen that version do otherwise.
-LEARNED = {"version": "", "end_inclusive": False, "mark_out_inclusive": True, "take_end_inclusive": True, "slack": 0}
-LEARNED["marks_from_zero"] = None
+LEARNED = {"version": "", "end_inclusive": False, "mark_out_inclusive": True, "take_end_inclusive": True}
+LEARNED |= {"marks_from_zero": None, "slack": 0}
 
 
 def file(name: str) -> Path:

@@ -6,6 +6,7 @@ _PYTHON = "Install Python 3.12 for all users, start Resolve again, and install F
 TEXTS = {
     "old-python": ("DaVinci Resolve uses Python {python}; Faceplate needs 3.11 or newer.", _PYTHON),
     "no-library": ("Faceplate has no {library} for the Python {python} that DaVinci Resolve uses.", _PYTHON),
+    "disk": ("{path} cannot be written: {why}.", "Choose another folder in the settings."),
     "internal": ("Faceplate has failed: {error}.", "Send the log."),
     "no-resolve": ("DaVinci Resolve did not hand itself to the script.", "Start it from Workspace ▸ Scripts."),
     "no-call": ("This DaVinci Resolve has no {call}.", "Update Resolve, or send what Faceplate ▸ Self-check writes."),

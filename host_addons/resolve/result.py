@@ -9,7 +9,7 @@ from engine.wire.sequence import Files
 
 from . import clip as clips
 from . import color
-from .api import call, is_rate, must, number, place_kept, prop, same, undo, whole
+from .api import call, is_rate, keep_place, number, prop, same, undo, whole
 from .clip import Clip
 from .refusals import Refused
 
@@ -22,7 +22,8 @@ def put(resolve: Any, clip: Clip, files: Files, job: dict[str, Any], learned: di
     """Import the frames, and put them over the clip, as `job` says: `left` of them come before its first, and `space`
     is their Input Color Space. On any failure all that was made is taken back. Raises Refused."""
     pool, inclusive = call(clip.project, "GetMediaPool"), learned["take_end_inclusive" if as_take else "end_inclusive"]
-    with ExitStack() as made, place_kept(resolve, pool):
+    with ExitStack() as made, ExitStack() as place:
+        keep_place(resolve, pool, place)
         _open_bin(pool, made)
         media = imported(pool, files, made)
         _describe(clip, media, job["space"])
@@ -90,19 +91,19 @@ def _describe(clip: Clip, media: Any, space: str) -> None:
 
 
 def _open_bin(pool: Any, made: ExitStack) -> None:
-    """Make the bin the current one, and make it where it is missing."""
+    """Make the bin the current one, and make it where it is missing. Raises Refused."""
     root = call(pool, "GetRootFolder")
-    if BIN not in [call(one, "GetName") for one in call(root, "GetSubFolderList")]:
-        must(pool, "AddSubFolder", root, BIN)
-        folder = next(iter([one for one in call(root, "GetSubFolderList") if call(one, "GetName") == BIN]), None)
-        if folder:
-            made.callback(undo, pool, "DeleteFolders", [folder])
-    for folder in call(root, "GetSubFolderList"):
-        if call(folder, "GetName") == BIN:
-            call(pool, "SetCurrentFolder", folder)
-            if same(call(pool, "GetCurrentFolder"), folder):
-                return
-    raise Refused("resolve-refused", call="SetCurrentFolder")
+    folder = _bin(root)
+    if not folder:
+        call(pool, "AddSubFolder", root, BIN)
+        folder = _bin(root)
+        made.callback(lambda: folder and undo(pool, "DeleteFolders", [folder]))
+    if not (folder and call(pool, "SetCurrentFolder", folder) and same(call(pool, "GetCurrentFolder"), folder)):
+        raise Refused("resolve-refused", call="SetCurrentFolder")
+
+
+def _bin(root: Any) -> Any:
+    return next((one for one in call(root, "GetSubFolderList") or [] if call(one, "GetName") == BIN), None)
 
 
 def _placed(pool: Any, clip: Clip, media: Any, left: int, made: ExitStack, inclusive: bool, as_take: bool) -> Any:

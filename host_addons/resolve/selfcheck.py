@@ -14,8 +14,7 @@ from engine.wire.sequence import Files
 
 from . import clip as clips
 from . import color, deliver, memory
-from .api import call, must, place_kept, prop, setting, undo, whole
-from .refusals import Refused
+from .api import call, keep_place, must, prop, undo, whole
 from .result import forms, imported
 from .tell import log
 
@@ -25,26 +24,23 @@ _NAME, _COUNT, _DATA = "Faceplate Self-check", 8, "x" * 8192
 _PROPERTIES = ("Type", "File Path", "FPS", "Frames", "Start", "End", "Start TC", color.INPUT, "Input Gamma")
 _OFFSETS = ("GetDuration", "GetLeftOffset", "GetRightOffset")
 _PLACE = (*_OFFSETS, "GetStart", "GetEnd", "GetSourceStartFrame", "GetSourceEndFrame")
-_SETTINGS = ("colorScienceMode", "separateColorSpaceAndGamma", "colorAcesIDT", "colorAcesODT", "timelineFrameRate")
-_SPACES = ("colorSpaceInput", "colorSpaceTimeline", "colorSpaceOutput")
 _RENDER = ("GetCurrentRenderFormatAndCodec", "GetCurrentRenderMode", "GetRenderPresetList", "GetRenderJobList")
 _RENDER += ("GetTimelineCount",)
 
 
 def check(resolve: Any, version: str) -> Path:
     """Find out what there is to know; the file that it is written to. Raises Refused where no timeline is open."""
-    project = call(call(resolve, "GetProjectManager"), "GetCurrentProject")
-    timeline = project and call(project, "GetCurrentTimeline")
-    if not timeline:
-        raise Refused("no-timeline")
+    project, timeline = clips.opened(resolve)
     pool, item = call(project, "GetMediaPool"), call(timeline, "GetCurrentVideoItem")
     report: dict[str, Any] = {"version": version, "python": sys.version, "system": platform.platform()}
     things = (resolve, project, pool, call(pool, "GetRootFolder"), timeline, item)
     report["calls"] = [sorted(dir(thing)) for thing in things if thing]
-    report["settings"] = {key: setting(project, key) for key in (*_SETTINGS, *_SPACES)}
+    every = call(project, "GetSetting", "").items()
+    report["settings"] = {key: value for key, value in every if "color" in key.lower() or "FrameRate" in key}
     report["clip"] = _described(item) if item else {}
     before = _state(resolve, project, pool)
-    with ExitStack() as made, place_kept(resolve, pool):
+    with ExitStack() as made, ExitStack() as place:
+        keep_place(resolve, pool, place)
         _try(report, "trial", lambda: _trial(resolve, project, timeline, pool, made, report))
     after = _state(resolve, project, pool)
     report["changed"] = {name: [was, after[name]] for name, was in before.items() if was != after[name]}
@@ -94,7 +90,8 @@ def _trial(resolve: Any, project: Any, before: Any, pool: Any, made: ExitStack, 
     _try(report, "marks_from_zero", lambda: _marks(timeline, start))
     _try(report, "marker", lambda: [call(item, "AddMarker", 2, "Sky", "", "", 1, _DATA), call(item, "GetMarkers")])
     _try(report, "spaces", lambda: [names[0] for names in color.SPACES.values() if _takes(media, names[0])])
-    _try(report, "formats", lambda: [call(project, "GetRenderFormats"), call(project, "GetRenderCodecs", "EXR")])
+    codecs = [call(project, "GetRenderCodecs", name) for name in ("EXR", "exr")]
+    report["formats"] = [call(project, "GetRenderFormats"), *codecs]
     clip = clips.of(project, timeline, item, memory.LEARNED | report)
     _try(report, "render", lambda: _render(resolve, clip, folder / "render", report))
     _try(report, "take", lambda: _take(item, media, report))
@@ -124,12 +121,14 @@ def _takes(media: Any, name: str) -> bool:
 
 
 def _render(resolve: Any, clip: clips.Clip, folder: Path, report: dict[str, Any]) -> list[str]:
-    with deliver.prepared(resolve, clip, color.of_render(clip.project)):
+    with ExitStack() as back:
+        deliver.prepare(resolve, clip, color.of_render(clip.project), back)
         report["mark_out_inclusive"] = deliver.rendered(clip.project, clip.start, clip.start + 2, folder).length == 3
     return sorted(path.name for path in folder.iterdir())
 
 
 def _take(item: Any, media: Any, report: dict[str, Any]) -> list[Any]:
-    found = [call(item, "AddTake", media, 2, 5), call(item, "SelectTakeByIndex", call(item, "GetTakesCount"))]
+    must(item, "AddTake", media, 2, 5)
+    must(item, "SelectTakeByIndex", 2)
     report["take_end_inclusive"] = call(item, "GetDuration") == 4
-    return [*found, repr(call(item, "GetTakeByIndex", call(item, "GetTakesCount"))), _described(item)]
+    return [repr(call(item, "GetTakeByIndex", 2)), _described(item)]

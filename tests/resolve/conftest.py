@@ -66,10 +66,13 @@ def pages(monkeypatch: pytest.MonkeyPatch) -> list[str]:
 def menu(fusion: Path, home: Path, pages: list[str], capsys: pytest.CaptureFixture[str]) -> Iterator[Menu]:
     """Choose an entry of the menu; what the console shows."""
 
-    def choose(entry: str, fake: FakeResolve | None, person: bool = False) -> str:
+    def choose(entry: str, fake: FakeResolve | None, person: bool = False, patience: float = 600.0) -> str:
         _forget()
         if person:
             _run_as_it_stands(fusion)
+        if patience != 600.0:
+            sys.path.insert(0, str(fusion / "Faceplate"))
+            importlib.import_module("faceplate_resolve.deliver").PATIENCE = patience  # pyright: ignore
         capsys.readouterr()
         script = fusion / "Scripts/Utility/Faceplate" / f"{entry}.py"
         runpy.run_path(str(script), {"resolve": fake.resolve if fake else None})
