@@ -7,8 +7,7 @@ from pathlib import Path
 
 from engine.wire.folders import log_folder, logging_to
 
-from .refusals import Refused
-from .tell import log, say, warn
+from .tell import Refused, log, say, warn
 
 OLDEST = (3, 11)
 LIBRARIES = Path(__file__).parents[1] / "lib"

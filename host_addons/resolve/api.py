@@ -3,8 +3,7 @@
 from contextlib import ExitStack
 from typing import Any
 
-from .refusals import Refused
-from .tell import log
+from .tell import Refused, log
 
 
 def call(thing: Any, name: str, *arguments: Any) -> Any:
@@ -37,19 +36,9 @@ def same(one: Any, other: Any) -> bool:
     return bool(one and other) and call(one, "GetUniqueId") == call(other, "GetUniqueId")
 
 
-def whole(thing: Any, *names: str) -> tuple[int, ...]:
-    """What calls answer, as whole numbers."""
-    return tuple(int(call(thing, name)) for name in names)
-
-
 def prop(thing: Any, key: str, name: str = "GetClipProperty") -> str:
-    """A property of a clip of the media pool, as text; empty where there is none."""
+    """A property of a clip, or what `name` gives, as text; empty where there is none."""
     return str(call(thing, name, key) or "").strip()
-
-
-def setting(thing: Any, key: str) -> str:
-    """A setting of a project or a timeline, as text; empty where there is none."""
-    return prop(thing, key, "GetSetting")
 
 
 def number(value: str) -> float:

@@ -5,14 +5,17 @@ from typing import Any, NamedTuple
 
 from engine.wire.sequence import Files
 
-from .api import call, is_rate, number, prop, same, setting, whole
-from .refusals import Refused
+from .api import call, is_rate, number, prop, same
+from .tell import Refused
 
 # What the engine reads.
 EXR = (".exr", ".EXR")
 _READ = (*EXR, ".dpx", ".DPX", ".tif", ".TIF", ".tiff", ".TIFF")
 _RANGE = re.compile(r"(.*)\[(\d+)-(\d+)\](\.\w+)", re.DOTALL)
 _NESTED = ("compound", "fusion", "multicam", "timeline", "generator", "adjustment", "stereo")
+# What a Resolve is taken to do until Self-check has seen that version do otherwise.
+LEARNED = {"version": "", "end_inclusive": False, "mark_out_inclusive": True, "take_end_inclusive": True}
+LEARNED |= {"marks_from_zero": None, "slack": 0}
 
 
 class Clip(NamedTuple):
@@ -52,7 +55,7 @@ def read(resolve: Any, learned: dict[str, Any]) -> Clip:
 
 def of(project: Any, timeline: Any, item: Any, learned: dict[str, Any]) -> Clip:
     """A clip of a timeline, as `read` gives it. Raises Refused."""
-    media, rate = call(item, "GetMediaPoolItem"), setting(timeline, "timelineFrameRate")
+    media, rate = call(item, "GetMediaPoolItem"), prop(timeline, "timelineFrameRate", "GetSetting")
     if not media:
         raise Refused("no-media")
     kind, own, frames = prop(media, "Type"), prop(media, "FPS"), int(number(prop(media, "Frames")))
@@ -60,7 +63,8 @@ def of(project: Any, timeline: Any, item: Any, learned: dict[str, Any]) -> Clip:
         raise Refused("nested", kind=kind or "unknown")
     if not is_rate(own, rate):
         raise Refused("mixed-rate", own=own or "an unknown number of", rate=rate)
-    start, duration, left, right = whole(item, "GetStart", "GetDuration", "GetLeftOffset", "GetRightOffset")
+    places = ("GetStart", "GetDuration", "GetLeftOffset", "GetRightOffset")
+    start, duration, left, right = (int(call(item, name)) for name in places)
     # The source's first frame is off by one at times.
     ends = ("GetSourceStartFrame", "GetSourceEndFrame")
     backwards = ends[1] in dir(item) and call(item, ends[0]) - call(item, ends[1]) > 1

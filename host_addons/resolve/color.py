@@ -7,10 +7,9 @@ from typing import Any, NamedTuple
 
 from engine.wire.sequence import Files
 
-from .api import prop, setting
+from .api import prop
 from .clip import EXR, Clip
-from .refusals import Refused
-from .tell import say
+from .tell import Refused, say
 
 # The engine's (OpenColorIO's) names, and Resolve's: the first is the one that is set. Made with the scripts.
 SPACES: dict[str, list[str]] = json.loads(Path(__file__).with_name("spaces.json").read_text(encoding="utf-8"))
@@ -35,26 +34,21 @@ def engine_name(name: str) -> str:
     raise Refused("unknown-space", name=name, known=", ".join(names[0] for names in SPACES.values()))
 
 
-def is_managed(project: Any) -> bool:
-    """Whether Resolve converts clips from their own colour space."""
-    return setting(project, "colorScienceMode") not in ("", "davinciYRGB")
-
-
-def is_aces(project: Any) -> bool:
-    return setting(project, "colorScienceMode").startswith("aces")
+def management(project: Any) -> str:
+    """Who converts clips from their own colour space: `aces`, `managed`, or nobody, which is empty."""
+    science = prop(project, "colorScienceMode", "GetSetting")
+    return "aces" if science.startswith("aces") else "managed" if science not in ("", "davinciYRGB") else ""
 
 
 def name_of(project: Any, media: Any) -> str:
     """What Resolve takes a clip's numbers for: its own Input Color Space, or else the project's."""
-    own = prop(media, INPUT)
-    return (
-        setting(project, "colorAcesIDT" if is_aces(project) else "colorSpaceInput") if own.lower() in _UNSAID else own
-    )
+    own, key = prop(media, INPUT), "colorAcesIDT" if management(project) == "aces" else "colorSpaceInput"
+    return prop(project, key, "GetSetting") if own.lower() in _UNSAID else own
 
 
 def of_clip(clip: Clip, files: Files) -> Color:
     """The colour of a clip's own files. Frames that the engine makes of others than OpenEXR are in linear Rec.709."""
-    if not is_managed(clip.project):
+    if not management(clip.project):
         say("The project is not colour managed: the file says its own colour space; linear Rec.709 if it does not.")
         return Color("", "")
     name = name_of(clip.project, clip.media)
@@ -63,12 +57,12 @@ def of_clip(clip: Clip, files: Files) -> Color:
 
 def of_render(project: Any) -> Color:
     """The colour to render in: the timeline's own, so that nothing is tone mapped; in ACES what imports are."""
-    if is_aces(project):
-        own = setting(project, "colorAcesIDT")
+    if management(project) == "aces":
+        own = prop(project, "colorAcesIDT", "GetSetting")
         name = own if own.endswith("CSC") or own == "No Input Transform" else "ACEScg - CSC"
         return Color(engine_name(name), name, name.replace("No Input", "No Output"))
-    name = setting(project, "colorSpaceTimeline") or "Rec.709 Gamma 2.4"
-    if is_managed(project):
+    name = prop(project, "colorSpaceTimeline", "GetSetting") or "Rec.709 Gamma 2.4"
+    if management(project):
         return Color(engine_name(name), name, name)
     say(f"The project is not colour managed: its picture is taken for {name}.")
     return Color(engine_name(name), "")

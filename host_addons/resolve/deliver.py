@@ -11,7 +11,7 @@ from engine.wire.sequence import Files, files_of
 from . import color
 from .api import call, keep_place, must, set_to, undo
 from .clip import Clip
-from .refusals import Refused
+from .tell import Refused
 
 # Seconds without progress after which a render is given up, and between two looks at it.
 PATIENCE, PAUSE = 600.0, 0.5
@@ -34,12 +34,19 @@ def prepare(resolve: Any, clip: Clip, meant: color.Color, back: ExitStack) -> No
     """Set Resolve to render the clip alone, in a colour space, until `back` ends. Raises Refused."""
     project, timeline = clip.project, clip.timeline
     keep_place(resolve, call(project, "GetMediaPool"), back)
-    _keep_settings(project, back)
+    # What is set for rendering is kept as a preset of its own: not all of it can be read.
+    was, preset = call(project, "GetCurrentRenderFormatAndCodec"), f"Faceplate {uuid.uuid4().hex[:8]}"
+    back.callback(undo, project, "DeleteRenderPreset", preset)
+    must(project, "SaveAsNewRenderPreset", preset)
+    if preset not in str(call(project, "GetRenderPresetList")):
+        raise Refused("resolve-refused", call="SaveAsNewRenderPreset")
+    back.callback(undo, project, "SetCurrentRenderFormatAndCodec", was["format"], was["codec"])
+    back.callback(undo, project, "LoadRenderPreset", preset)
     # A result from before may lie over the clip.
     for track in range(1, int(call(timeline, "GetTrackCount", "video")) + 1):
         set_to(back, timeline, "GetIsTrackEnabled", "SetTrackEnable", ("video", track), track == clip.track)
     if meant.output:
-        key = "colorAcesODT" if color.is_aces(project) else "colorSpaceOutput"
+        key = "colorAcesODT" if color.management(project) == "aces" else "colorSpaceOutput"
         set_to(back, project, "GetSetting", "SetSetting", (key,), meant.output)
     must(project, "SetCurrentRenderFormatAndCodec", *exr_codec(project))
     set_to(back, project, "GetCurrentRenderMode", "SetCurrentRenderMode", (), 1)
@@ -89,14 +96,3 @@ def _wait(project: Any, job: str) -> None:
             call(project, "StopRendering")
             raise Refused("render-silent", done=done, seconds=PATIENCE)
         time.sleep(PAUSE)
-
-
-def _keep_settings(project: Any, back: ExitStack) -> None:
-    """Keep what is set for rendering as a preset of its own: not all of it can be read."""
-    was, preset = call(project, "GetCurrentRenderFormatAndCodec"), f"Faceplate {uuid.uuid4().hex[:8]}"
-    back.callback(undo, project, "DeleteRenderPreset", preset)
-    must(project, "SaveAsNewRenderPreset", preset)
-    if preset not in str(call(project, "GetRenderPresetList")):
-        raise Refused("resolve-refused", call="SaveAsNewRenderPreset")
-    back.callback(undo, project, "SetCurrentRenderFormatAndCodec", was["format"], was["codec"])
-    back.callback(undo, project, "LoadRenderPreset", preset)

@@ -5,18 +5,21 @@ import time
 from pathlib import Path
 from typing import Any
 
-from engine.wire.folders import keep, read_kept
+from engine.wire.folders import keep, read_kept, settings_folder
 from engine.wire.sequence import Files
 
 from . import clip as clips
-from . import color, deliver, memory, result, selfcheck
+from . import color, deliver, result, selfcheck
 from .api import call
 from .clip import Clip
-from .refusals import Refused
-from .tell import say
+from .tell import Refused, say
 
 ENTRIES = ("Replace Face", "Replace Face Again", "Replace Face on Graded Picture", "Refresh Result", "Self-check")
 _, AGAIN, GRADED, REFRESH, CHECK = ENTRIES
+FOLDER = settings_folder("resolve")
+# `result`: track or take. `handles`: frames of the plate before and after the clip. `folder`: of all that is made,
+# empty is `Faceplate` in the user's home. `command`: the faceplate command, empty means that it is looked for.
+SETTINGS = {"result": "track", "handles": 12, "folder": "", "command": ""}
 _RECIPE, _NOW = "recipe.json", "%Y%m%d-%H%M%S"
 
 
@@ -27,9 +30,12 @@ def run(entry: str, resolve: Any) -> None:
     version = f"{call(resolve, 'GetProductName')} {call(resolve, 'GetVersionString')}"
     say(f"{entry}, in {version}.")
     if entry == CHECK:
-        say(f"Send this file, and the log beside it: {selfcheck.check(resolve, version)}")
+        path, known = selfcheck.check(resolve, version)
+        keep(FOLDER / "learned.json", known)
+        say(f"Send this file, and the log beside it: {path}")
         return
-    learned = memory.learned(version)
+    known = read_kept(FOLDER / "learned.json")
+    learned = clips.LEARNED | (known if known.get("version") == version else {})
     clip = clips.read(resolve, learned)
     if entry == REFRESH:
         _refresh(clip)
@@ -38,7 +44,7 @@ def run(entry: str, resolve: Any) -> None:
 
 
 def _replace(entry: str, resolve: Any, clip: Clip, learned: dict[str, Any]) -> None:
-    settings, recipe = memory.settings(), read_kept(memory.file("recipe"))
+    settings, recipe = SETTINGS | read_kept(FOLDER / "settings.json"), read_kept(FOLDER / _RECIPE)
     as_take = settings["result"] == "take"
     if result.job_of(clip.item):
         raise Refused("is-result")
@@ -49,7 +55,7 @@ def _replace(entry: str, resolve: Any, clip: Clip, learned: dict[str, Any]) -> N
     folder = _folder(settings["folder"], clip)
     files = None if entry == GRADED else clips.files_of(clip.media)
     # Where the project is not colour managed, linear light made of other files would look wrong beside them.
-    if files and (files.tail.endswith(clips.EXR) or color.is_managed(clip.project)):
+    if files and (files.tail.endswith(clips.EXR) or color.management(clip.project)):
         plate, meant, first = clips.plate_of(clip, files, settings["handles"]), color.of_clip(clip, files), clip.source
         first += files.first
     else:
@@ -60,13 +66,11 @@ def _replace(entry: str, resolve: Any, clip: Clip, learned: dict[str, Any]) -> N
     shot = recipe | {"tracks": "", "plate": plate | {"colorspace": meant.engine}}
     shot["output"] = recipe.get("output", {}) | {"path": str(folder / "result")}
     shot["matte"] = recipe.get("matte", {}) | {"holdout": ""}
-    shot, made = _made(shot, clip, settings["command"], ask=entry != AGAIN)
+    shot, made = _made(shot, clip, folder, settings["command"], ask=entry != AGAIN)
     if not made.first <= first <= made.last + 1 - clip.duration:
         raise Refused("other-frames", made=f"{made.first}–{made.last}", wanted=f"{first}–{first + clip.duration - 1}")
     job = {"folder": str(folder), "left": first - made.first, "space": meant.resolve, "recipe": shot}
     result.put(resolve, clip, made, job, learned, as_take)
-    for path in (memory.file("recipe"), folder / _RECIPE):
-        keep(path, shot)
 
 
 def _refresh(clip: Clip) -> None:
@@ -77,17 +81,20 @@ def _refresh(clip: Clip) -> None:
     folder = Path(job["folder"])
     recipe = read_kept(folder / _RECIPE) or job["recipe"]
     shot = recipe | {"output": recipe["output"] | {"path": str(folder / f"result_{time.strftime(_NOW)}")}}
-    shot, made = _made(shot, clip, memory.settings()["command"], ask=recipe == job["recipe"])
+    command = read_kept(FOLDER / "settings.json").get("command", "")
+    shot, made = _made(shot, clip, folder, command, ask=recipe == job["recipe"])
     result.replace(clip, made, job | {"recipe": shot})
-    for path in (memory.file("recipe"), folder / _RECIPE):
-        keep(path, shot)
 
 
-def _made(shot: dict[str, Any], clip: Clip, command: str, ask: bool) -> tuple[dict[str, Any], Files]:
+def _made(shot: dict[str, Any], clip: Clip, folder: Path, command: str, ask: bool) -> tuple[dict[str, Any], Files]:
+    """The recipe that was run, kept for the next time and beside its result, and the frames."""
     from engine.wire.script import Script
 
     script = Script("DaVinci Resolve", command, say)
-    return script.review(shot, str(call(clip.item, "GetName"))) if ask else (shot, script.swap(shot))
+    shot, made = script.review(shot, str(call(clip.item, "GetName"))) if ask else (shot, script.swap(shot))
+    keep(FOLDER / _RECIPE, shot)
+    keep(folder / _RECIPE, shot)
+    return shot, made
 
 
 def _folder(chosen: str, clip: Clip) -> Path:

@@ -9,9 +9,9 @@ from engine.wire.sequence import Files
 
 from . import clip as clips
 from . import color
-from .api import call, is_rate, keep_place, number, prop, same, undo, whole
+from .api import call, is_rate, keep_place, number, prop, same, undo
 from .clip import Clip
-from .refusals import Refused
+from .tell import Refused
 
 BIN = "Faceplate"
 _COLOR = "Sky"
@@ -80,14 +80,13 @@ def _show(clip: Clip, files: Files, space: str) -> None:
 
 def _describe(clip: Clip, media: Any, space: str) -> None:
     """Say of frames how many there are a second, and what their numbers mean. Raises Refused."""
-    if not is_rate(prop(media, "FPS"), clip.rate):
-        call(media, "SetClipProperty", "FPS", clip.rate.split()[0])
-    if not is_rate(prop(media, "FPS"), clip.rate):
-        raise Refused("not-set", what="FPS", value=clip.rate)
-    if space and color.name_of(clip.project, media) != space:
-        call(media, "SetClipProperty", color.INPUT, space)
-        if color.name_of(clip.project, media) != space:
-            raise Refused("not-set", what=color.INPUT, value=space)
+    wanted = {"FPS": lambda: is_rate(prop(media, "FPS"), clip.rate)}
+    wanted[color.INPUT] = lambda: not space or color.name_of(clip.project, media) == space
+    for (key, is_so), value in zip(wanted.items(), (clip.rate.split()[0], space), strict=True):
+        if not is_so():
+            call(media, "SetClipProperty", key, value)
+            if not is_so():
+                raise Refused("not-set", what=key, value=value)
 
 
 def _open_bin(pool: Any, made: ExitStack) -> None:
@@ -114,7 +113,7 @@ def _placed(pool: Any, clip: Clip, media: Any, left: int, made: ExitStack, inclu
         with ExitStack() as back:
             ends = left, left + clip.duration - last
             item = _take(clip, media, ends, back) if as_take else _append(pool, clip, media, ends, track, back)
-            found = item and (*whole(item, *_WHERE), same(call(item, "GetMediaPoolItem"), media))
+            found = item and (*(int(call(item, name)) for name in _WHERE), same(call(item, "GetMediaPoolItem"), media))
             if found == (clip.start, clip.duration, left, True):
                 made.push(back.pop_all())
                 return item
@@ -142,7 +141,7 @@ def _append(pool: Any, clip: Clip, media: Any, ends: tuple[int, int], track: int
 
 
 def _take(clip: Clip, media: Any, ends: tuple[int, int], back: ExitStack) -> Any:
-    takes, selected = whole(clip.item, "GetTakesCount", "GetSelectedTakeIndex")
+    takes, selected = call(clip.item, "GetTakesCount"), call(clip.item, "GetSelectedTakeIndex")
     call(clip.item, "AddTake", media, *ends)
     # The first take that is added makes one of the clip itself too.
     if call(clip.item, "GetTakesCount") != max(takes, 1) + 1:

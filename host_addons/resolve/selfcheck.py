@@ -13,8 +13,8 @@ from engine.wire.folders import keep, log_folder
 from engine.wire.sequence import Files
 
 from . import clip as clips
-from . import color, deliver, memory
-from .api import call, keep_place, must, prop, undo, whole
+from . import color, deliver
+from .api import call, keep_place, must, prop, undo
 from .result import forms, imported
 from .tell import log
 
@@ -28,8 +28,8 @@ _RENDER = ("GetCurrentRenderFormatAndCodec", "GetCurrentRenderMode", "GetRenderP
 _RENDER += ("GetTimelineCount",)
 
 
-def check(resolve: Any, version: str) -> Path:
-    """Find out what there is to know; the file that it is written to. Raises Refused where no timeline is open."""
+def check(resolve: Any, version: str) -> tuple[Path, dict[str, Any]]:
+    """Find out what there is to know: the file that it is written to, and what the scripts learn. Raises Refused."""
     project, timeline = clips.opened(resolve)
     pool, item = call(project, "GetMediaPool"), call(timeline, "GetCurrentVideoItem")
     report: dict[str, Any] = {"version": version, "python": sys.version, "system": platform.platform()}
@@ -44,8 +44,8 @@ def check(resolve: Any, version: str) -> Path:
         _try(report, "trial", lambda: _trial(resolve, project, timeline, pool, made, report))
     after = _state(resolve, project, pool)
     report["changed"] = {name: [was, after[name]] for name, was in before.items() if was != after[name]}
-    keep(memory.file("learned"), {name: report[name] for name in memory.LEARNED if name in report})
-    return keep(log_folder() / "resolve-self-check.json", report)
+    known = {name: report[name] for name in clips.LEARNED if isinstance(report.get(name), int)}
+    return keep(log_folder() / "resolve-self-check.json", report), known | {"version": version}
 
 
 def _try(report: dict[str, Any], name: str, find: Callable[[], Any]) -> None:
@@ -86,13 +86,14 @@ def _trial(resolve: Any, project: Any, before: Any, pool: Any, made: ExitStack, 
     item = call(timeline, "GetItemListInTrack", "video", 1)[0]
     report["placed"] = _described(item)
     report["end_inclusive"] = call(item, "GetDuration") == 5
-    report["slack"] = _COUNT - sum(whole(item, *_OFFSETS))
-    _try(report, "marks_from_zero", lambda: _marks(timeline, start))
+    report["slack"] = _COUNT - sum(int(call(item, name)) for name in _OFFSETS)
+    _try(report, "marked", lambda: call(timeline, "SetMarkInOut", start, start + 1))
+    _try(report, "marks_from_zero", lambda: call(timeline, "GetMarkInOut")["video"]["in"] < start)
     _try(report, "marker", lambda: [call(item, "AddMarker", 2, "Sky", "", "", 1, _DATA), call(item, "GetMarkers")])
     _try(report, "spaces", lambda: [names[0] for names in color.SPACES.values() if _takes(media, names[0])])
     codecs = [call(project, "GetRenderCodecs", name) for name in ("EXR", "exr")]
     report["formats"] = [call(project, "GetRenderFormats"), *codecs]
-    clip = clips.of(project, timeline, item, memory.LEARNED | report)
+    clip = clips.of(project, timeline, item, clips.LEARNED | report)
     _try(report, "render", lambda: _render(resolve, clip, folder / "render", report))
     _try(report, "take", lambda: _take(item, media, report))
     for number in range(3):
@@ -107,13 +108,6 @@ def _frames(folder: Path, name: str) -> Files:
     for number in range(files.first, files.last + 1):
         shutil.copy(FRAME, files.path(number))
     return files
-
-
-def _marks(timeline: Any, start: int) -> bool:
-    call(timeline, "SetMarkInOut", start, start + 1)
-    found = call(timeline, "GetMarkInOut")["video"]["in"]
-    call(timeline, "ClearMarkInOut")
-    return found < start
 
 
 def _takes(media: Any, name: str) -> bool:

@@ -65,7 +65,11 @@ def test_by_its_own_files(menu: Menu, plate: Path, home: Path, pages: list[str],
     assert (item.start, item.duration, item.left) == (original.start, 3, 3)
     frames = item.media.frames
     assert (frames.first, frames.last, item.media.rate) == (1001, 1009, 24.0)
-    assert item.media.space() == original.media.space() and fake.project.pool.current is fake.project.pool.root
+    assert (
+        original.media is not None
+        and item.media.space() == original.media.space()
+        and fake.project.pool.current is fake.project.pool.root
+    )
     [folder] = fake.project.pool.root.folders
     assert folder.name == "Faceplate" and folder.clips == [item.media]
     assert fake.timeline.tracks["video"][1].name == "Faceplate"
@@ -184,6 +188,7 @@ def test_a_movie_is_rendered_and_the_queue_is_as_it_was(
 def test_a_changed_recipe_renews_the_result(menu: Menu, plate: Path, form: Any) -> None:
     fake = fake_with(plate, Habits(replace_form=form), colorSpaceInput="Rec.709 Gamma 2.4")
     [clip] = fake.items(1)
+    assert clip.media is not None
     clip.media.set["Input Color Space"] = "Rec.709 Linear"
     menu(AGAIN, fake)
     item = only_result(fake)
