@@ -5,6 +5,7 @@ from pathlib import Path
 
 import numpy as np
 import OpenEXR
+import OpenImageIO
 import pytest
 
 from engine.hosts.resolve_spaces import SPACES
@@ -125,6 +126,53 @@ def test_in_a_project_that_is_not_managed(menu: Menu, work: Path) -> None:
     assert item.media is not None and item.media.frames is not None
     np.testing.assert_array_equal(read_bits(item.media.frames.path(item.media.frames.last)), source)
     np.testing.assert_array_equal(fake.picture(clip.start + 2), before)
+
+
+def pictures(work: Path, suffix: str) -> Path:
+    """The plate as 16-bit pictures in sRGB."""
+    (work / "pictures").mkdir()
+    for number in (1001, 1002, 1003):
+        with OpenEXR.File(str(work / f"plate/sh.{number}.exr"), separate_channels=True) as file:
+            linear = np.stack([file.channels()[name].pixels.astype(np.float32) for name in "RGB"], axis=-1)
+        encoded = converted(np.clip(linear, 0, 1), "Linear Rec.709 (sRGB)", MENU["sRGB"])
+        image = OpenImageIO.ImageBuf(np.ascontiguousarray(encoded))
+        assert image.write(str(work / f"pictures/sh.{number}.{suffix}"), "uint16"), image.geterror()
+    return work / f"pictures/sh.1001.{suffix}"
+
+
+@pytest.mark.usefixtures("recipe")
+@pytest.mark.parametrize("suffix", ["tif", "dpx"])
+def test_pictures_come_back_in_linear_light(menu: Menu, work: Path, suffix: str) -> None:
+    fake = FakeResolve(settings=RCM | {"colorSpaceTimeline": "DaVinci WG/Intermediate"})
+    clip = fake.add_clip(pictures(work, suffix), space="sRGB", left_offset=1, duration=1)
+    fake.park(clip.start)
+    before = fake.picture(clip.start)
+    told = menu(AGAIN, fake)
+    assert "done" in told and "rendered" not in told, told
+    [item] = fake.items(2)
+    assert item.media is not None and item.media.space() == "Linear Rec.709 (sRGB)" and item.left == 1
+    # Away from the face it is the same picture, but for the rounding to halves.
+    np.testing.assert_allclose(fake.picture(clip.start)[:20, :20], before[:20, :20], rtol=1e-3, atol=1e-5)
+
+
+@pytest.mark.usefixtures("recipe")
+def test_pictures_in_a_project_that_is_not_managed_are_rendered(menu: Menu, work: Path) -> None:
+    fake = FakeResolve()
+    clip = fake.add_clip(pictures(work, "tif"))
+    fake.park(clip.start)
+    before = fake.picture(clip.start)
+    told = menu(AGAIN, fake)
+    assert "rendered, with its grade" in told and "done" in told, told
+    np.testing.assert_allclose(fake.picture(clip.start)[:20, :20], before[:20, :20], rtol=1e-3, atol=1e-4)
+
+
+@pytest.mark.usefixtures("recipe")
+def test_an_exr_in_a_project_that_is_not_managed_is_what_it_says(menu: Menu, work: Path) -> None:
+    fake = FakeResolve()
+    clip = fake.add_clip(work / "plate/sh.1001.exr")
+    fake.park(clip.start)
+    told = menu(AGAIN, fake)
+    assert "the file says its own colour space" in told and "rendered" not in told and "done" in told, told
 
 
 def test_every_name_in_the_table_is_one_that_the_engine_knows() -> None:
