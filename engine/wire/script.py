@@ -1,5 +1,6 @@
 """For scripts, which may wait: a shot from its recipe to its frames, with what goes on told in lines."""
 
+import math
 import time
 import webbrowser
 from collections.abc import Callable
@@ -14,8 +15,9 @@ from engine.wire.review import Review
 from engine.wire.sequence import Files, files_of
 from engine.wire.work import Work
 
-# Seconds without anything new after which a job is given up. A page is left by whoever looks at it.
-PATIENCE = 900.0
+# Seconds without anything new after which a job, or one that has no page yet, is given up. A page is left by whoever
+# looks at it.
+PATIENCE, PAGE_PATIENCE = 900.0, 60.0
 _PAUSE = 0.02
 _STUCK = Failure("engine-stuck", "The engine has done nothing new for a long time.", "See `faceplate jobs`.", True)
 _CANCELLED = Failure("cancelled", "It was cancelled.", "Run it again when you like.", True)
@@ -70,11 +72,17 @@ class Script(NamedTuple):
             if now != seen:
                 seen, since = now, time.monotonic()
                 self.tell(f"{work.stage}, {work.done} of {work.total} frames" if work.total else work.stage)
-            elif not isinstance(work, Review) and time.monotonic() - since > PATIENCE:
+            elif time.monotonic() - since > _patience(work):
                 work.cancel()
                 work.failure = _STUCK
                 return
             time.sleep(_PAUSE)
+
+
+def _patience(work: Work) -> float:
+    if not isinstance(work, Review):
+        return PATIENCE
+    return PAGE_PATIENCE if work.stage == "waiting" else math.inf
 
 
 def _files(work: Work) -> Files:
