@@ -2,7 +2,7 @@
 # make test   all tests; those that need a GPU, Blender or the corpus say so and are skipped without
 # make lint   style, types, import directions
 # make check  the same, and the fast tests
-# make addons the extension for Blender, as a zip in dist/
+# make addons the extension for Blender and the scripts for DaVinci Resolve, as zips in dist/
 # make bpy    Blender as a Python module, which its tests run in; needs Python 3.11
 # make clean  removes what make has made, faceplate-demo/ included
 #

@@ -88,18 +88,44 @@ def assemble(folder: Path, wheels: Path) -> None:
         raise HostError("The files of the Blender extension are not here.", "Install Faceplate again.")
     for path in SOURCE.iterdir():
         if path.is_file():
-            _copy(path, folder / path.name, ".wire")
-    (folder / "wire").mkdir()
-    for path in _WIRE.glob("*.py"):
-        _copy(path, folder / "wire" / path.name, "")
+            copy(path, folder / path.name, ".wire")
+    copy_wire(folder)
     (folder / SETTINGS).write_bytes(msgspec.json.format(msgspec.json.encode(properties()), indent=1))
     manifest = tomllib.loads((SOURCE / _MANIFEST).read_text(encoding="utf-8"))
     for entry in manifest["wheels"]:
         name = Path(entry).name
         if not (wheels / name).is_file():
-            _download(name, wheels)
+            download(name, wheels)
         (folder / entry).parent.mkdir(exist_ok=True)
         (folder / entry).write_bytes((wheels / name).read_bytes())
+
+
+def copy(source: Path, target: Path, wire: str) -> None:
+    """Copy a file; `wire` is the contract as Python sees it from there, relative to what carries it."""
+    if source.suffix != ".py":
+        target.write_bytes(source.read_bytes())
+        return
+    text = source.read_text(encoding="utf-8")
+    target.write_text(_IMPORT.sub(rf"\1{wire or '.'}" + (r"\2" if wire else ""), text), encoding="utf-8")
+
+
+def copy_wire(folder: Path) -> None:
+    """Make the contract a part of the package in a folder."""
+    (folder / "wire").mkdir()
+    for path in _WIRE.glob("*.py"):
+        copy(path, folder / "wire" / path.name, "")
+
+
+def download(wheel: str, folder: Path) -> None:
+    """Have pip fetch this very file, whichever system it is for. Raises HostError."""
+    name, version, python, abi, platforms = wheel.removesuffix(".whl").split("-")
+    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
+    command += ["--implementation", python[:2], "--python-version", python[2:], "--abi", abi]
+    for platform in platforms.split("."):
+        command += ["--platform", platform]
+    run([*command, "--dest", str(folder), f"{name}=={version}"], f"{wheel} cannot be downloaded")
+    if not (folder / wheel).is_file():
+        raise HostError(f"{wheel} is not what the package index has.", "Update Faceplate.")
 
 
 def properties() -> list[dict[str, Any]]:
@@ -153,24 +179,3 @@ def _property(form: Form, name: str) -> tuple[str, dict[str, Any]]:
 def _items(form: Form) -> list[tuple[str, str, str, int]]:
     """The choices, numbered as Blender keeps them in its files: those that come later must be added at the end."""
     return [(choice, label_of(choice), "", 1 << number) for number, choice in enumerate(form.choices)]
-
-
-def _copy(source: Path, target: Path, wire: str) -> None:
-    """Copy a file; `wire` is the contract as Python sees it from there, relative to the extension."""
-    if source.suffix != ".py":
-        target.write_bytes(source.read_bytes())
-        return
-    text = source.read_text(encoding="utf-8")
-    target.write_text(_IMPORT.sub(rf"\1{wire or '.'}" + (r"\2" if wire else ""), text), encoding="utf-8")
-
-
-def _download(wheel: str, folder: Path) -> None:
-    """Have pip fetch this very file, whichever system it is for."""
-    name, version, python, abi, platforms = wheel.removesuffix(".whl").split("-")
-    command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
-    command += ["--implementation", python[:2], "--python-version", python[2:], "--abi", abi]
-    for platform in platforms.split("."):
-        command += ["--platform", platform]
-    run([*command, "--dest", str(folder), f"{name}=={version}"], f"{wheel} cannot be downloaded")
-    if not (folder / wheel).is_file():
-        raise HostError(f"{wheel} is not what the package index has.", "Update Faceplate.")

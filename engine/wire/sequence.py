@@ -1,10 +1,47 @@
 """For hosts that count frames by the last digits in the name of a file: the files of a sequence, and their numbers."""
 
 import re
+from collections.abc import Iterable
 from pathlib import Path
+from typing import NamedTuple
 
 _NUMBERED = re.compile(r"(?P<head>.*?)(?P<digits>\d+)(?P<tail>\D*)$", re.DOTALL)
 _RANGE = re.compile(r"(-?\d+)(?:-(-?\d+)(?:x(\d+))?)?$")
+
+
+class Files(NamedTuple):
+    """A sequence: what its names have before and after the number, its digits, and the first and the last number."""
+
+    head: str
+    digits: int
+    tail: str
+    first: int
+    last: int
+
+    @property
+    def length(self) -> int:
+        return self.last - self.first + 1
+
+    @property
+    def printf(self) -> str:
+        """The pattern with %04d for the number, as many programs take it."""
+        return f"{self.head}%0{self.digits}d{self.tail}"
+
+    def path(self, number: int) -> Path:
+        return Path(f"{self.head}{number:0{self.digits}d}{self.tail}")
+
+
+def files_of(paths: Iterable[Path]) -> Files | None:
+    """The sequence that files are, if they are one without gaps."""
+    every = sorted(paths, key=number_of)
+    found = _NUMBERED.match(every[0].stem) if every else None
+    if found is None:
+        return None
+    # An empty name cannot be put into the folder of another.
+    head = str(every[0].with_name(found["head"] + "_"))[:-1]
+    first = int(found["digits"])
+    files = Files(head, len(found["digits"]), found["tail"] + every[0].suffix, first, first + len(every) - 1)
+    return files if all(files.path(first + index) == path for index, path in enumerate(every)) else None
 
 
 def number_of(path: Path) -> int:

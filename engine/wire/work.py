@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any, Literal, Protocol
 
-from engine.wire.messages import Accepted, Cancel, Ended, Failure, Reply, Reported, Request, Solve, Swap
+from engine.wire.messages import Accepted, Cancel, Ended, Failure, Reply, Reported, Request, Review, Solve, Swap
 
 _CANCELLED = "cancelled"
 
@@ -25,7 +25,11 @@ class Work:
     """
 
     def __init__(
-        self, contact: Asks, requests: Iterable[Solve | Swap], ended: Callable[["Work"], None], total: int = 0
+        self,
+        contact: Asks,
+        requests: Iterable[Solve | Swap | Review],
+        ended: Callable[["Work"], None],
+        total: int = 0,
     ) -> None:
         """`total` is the number of frames of several requests together; one knows its own."""
         self.stage = "waiting"

@@ -5,7 +5,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.wire.sequence import number_of, numbered, numbers_beside, numbers_in, pattern
+from engine.wire.sequence import Files, files_of, number_of, numbered, numbers_beside, numbers_in, pattern
 from engine.wire.surface import write_point_cache
 
 
@@ -22,6 +22,28 @@ def test_the_last_digits_are_the_number(name: str, wanted: str, number: int) -> 
 def test_a_file_without_a_number_is_the_first_and_only_one(tmp_path: Path) -> None:
     path = tmp_path / "still.exr"
     assert (number_of(path), pattern(path), numbered(path, 7), numbers_beside(path)) == (1, path, path, [1])
+
+
+@pytest.mark.parametrize(
+    ("names", "wanted"),
+    [
+        (("a/sh.0998.exr", "a/sh.0999.exr", "a/sh.1000.exr"), Files("a/sh.", 4, ".exr", 998, 1000)),
+        (("a/9998_v2.exr", "a/9999_v2.exr", "a/10000_v2.exr"), None),
+        (("a/1.exr",), Files("a/", 1, ".exr", 1, 1)),
+        (("a/sh.1.exr", "a/sh.3.exr"), None),
+        (("a/sh.1.exr", "b/sh.2.exr"), None),
+        (("a/still.exr",), None),
+        ((), None),
+    ],
+)
+def test_files_that_are_one_sequence(names: tuple[str, ...], wanted: Files | None) -> None:
+    found = files_of(map(Path, names))
+    assert found == wanted
+    if found:
+        assert found.length == len(names) and [str(found.path(n)) for n in range(found.first, found.last + 1)] == list(
+            names
+        )
+        assert found.printf % found.last == names[-1]
 
 
 def test_the_files_of_a_sequence(tmp_path: Path) -> None:
