@@ -35,7 +35,7 @@ def test_the_person_is_known(addon: Any, clip: Any, engine: Any, work: Path) -> 
     known = people.identity_of(clip, str(work / "grace"))
     assert (known.person, known.consent, known.pictures) == ("Grace", "valid", 1)
     people.identity_icon(known)
-    assert known.folder in people._icons
+    assert known.picture in people._icons
 
 
 def test_a_frame_is_shown(addon: Any, clip: Any) -> None:
