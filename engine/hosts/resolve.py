@@ -95,7 +95,7 @@ def install(place: Path, system: str = sys.platform) -> None:
             # What an earlier version had, and this one has not, must not stay.
             remove(place)
             for part in (_SCRIPTS, _FILES):
-                shutil.copytree(Path(folder) / part, place / part)
+                shutil.copytree(Path(folder) / part, place / part, dirs_exist_ok=True)
         except OSError as error:
             raise HostError(
                 f"{shown(place)} cannot be written: {error.strerror or error}.", "Close Resolve, or name another --at."
@@ -110,14 +110,21 @@ def is_installed(place: Path) -> bool:
 
 
 def remove(place: Path) -> bool:
-    """Take the scripts away; whether anything was there. Raises HostError."""
-    found = [place / part for part in (_SCRIPTS, _FILES) if (place / part).is_dir()]
-    for path in found:
-        try:
-            shutil.rmtree(path)
-        except OSError as error:
-            raise HostError(f"{shown(path)} cannot be removed: {error.strerror}.", "Close Resolve.") from error
-    return bool(found)
+    """Take the scripts away, and nothing else; whether anything was there. Raises HostError."""
+    ours = [place / _FILES / NAME, place / _FILES / "lib"] if (place / _FILES / NAME).is_dir() else []
+    entries = [path for path in (place / _SCRIPTS / f"{entry}.py" for entry in MENU) if path.is_file()]
+    try:
+        for path in ours:
+            if path.is_dir():
+                shutil.rmtree(path)
+        for path in entries:
+            path.unlink()
+        for folder in (place / _FILES, place / _SCRIPTS):
+            if folder.is_dir() and not any(folder.iterdir()):
+                folder.rmdir()
+    except OSError as error:
+        raise HostError(f"{shown(place)} cannot be changed: {error.strerror}.", "Close Resolve.") from error
+    return bool(ours or entries)
 
 
 def build(output: Path, wheels: Path) -> Path:

@@ -6,6 +6,7 @@ comes from another site is refused, no other site is ever allowed to read an ans
 the token, which only a script of the page itself can send.
 """
 
+import logging
 from collections.abc import Awaitable, Callable
 from importlib import resources
 from typing import TYPE_CHECKING, Annotated, Any
@@ -18,6 +19,7 @@ from starlette.responses import Response
 from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from engine.failure import INTERNAL
 from engine.web.fields import plain_groups
 from engine.web.page import Refused, ReviewPage
 from engine.wire.messages import Failure, Shows
@@ -45,6 +47,7 @@ _HEADERS = {
 }
 # A page's browser says this of its own script's requests.
 _SAME_SITE = ("", "same-origin")
+_log = logging.getLogger(__name__)
 Handler = Callable[[Request], Awaitable[Response]]
 
 
@@ -142,6 +145,10 @@ def _for_page(pages: "Pages", handle: Callable[[ReviewPage, Request], Awaitable[
         except (ValueError, RecursionError, msgspec.DecodeError) as error:
             # Numbers of a query, and bodies that are not what they should be.
             return _failed(400, "malformed", f"The request cannot be understood: {error}.")
+        except Exception:  # noqa: BLE001
+            # The page goes on; what it was is in the log.
+            _log.exception("%s", request.url.path)
+            return _json(INTERNAL, 500)
 
     return handler
 

@@ -7,6 +7,7 @@ import asyncio
 import secrets
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -164,7 +165,10 @@ class ReviewPage:
 
     async def list_people(self, folder: str) -> None:
         """Show the people in a folder. Raises Refused."""
-        path = Path(folder).expanduser()
+        path = Path(folder)
+        with suppress(RuntimeError):
+            # Who ~ is may not be known.
+            path = path.expanduser()
         if not path.is_absolute():
             raise Refused(Failure("usage", "This is not a whole path.", "Begin it at the root, or with ~."))
         self._take_people(str(path), await self.contact.answer(Identities(str(path))))
@@ -176,7 +180,8 @@ class ReviewPage:
         self._begin(Solve(self.choice.shot, ""), self._after_solve)
 
     def run(self) -> None:
-        """Begin the job itself; it goes on when everybody has left."""
+        """Begin the job itself; it goes on when everybody has left. Raises Refused."""
+        self._check_idle()
         if self._host:
             self._answer(Chosen(self.choice.shot))
         request = Swap(self.choice.shot, self._request.frames, self._request.redo, detach=True)
@@ -198,6 +203,8 @@ class ReviewPage:
     def leave(self) -> None:
         """The page is closed, or loaded again: it is over unless it is heard of soon."""
         self._deadline = min(self._deadline, time.monotonic() + FAREWELL)
+        # Another window that shows it is heard of at once.
+        self._changed()
 
     async def picture(self, frame: int, shows: Shows, width: int) -> tuple[bytes, Previewed]:
         """A frame as PNG, no wider than `width`, and what was told of it. Raises Refused; newer ones go first."""

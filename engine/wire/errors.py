@@ -80,6 +80,12 @@ class Unsendable(EngineError):
     retry = False
 
 
+class HostChanged(EngineError):
+    """What a host was asked about is not there any more, or is another thing by now."""
+
+    code = "host-changed"
+
+
 class EngineRuns(EngineError):
     """Another process is this user's engine already: `pid`."""
 

@@ -1,7 +1,9 @@
 """For hosts: where a user's logs and settings are, as the engine has them; a log, and what is kept as JSON.
 
-Needs the standard library alone.
+Needs the standard library alone, of a Python that may be too old for all else.
 """
+
+from __future__ import annotations
 
 import json
 import logging

@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 _NUMBERED = re.compile(r"(?P<head>.*?)(?P<digits>\d+)(?P<tail>\D*)$", re.DOTALL)
-_RANGE = re.compile(r"(-?\d+)(?:-(-?\d+)(?:x(\d+))?)?$")
+_RANGE = re.compile(r"(-?\d+)(?:-(-?\d+)(?:x([1-9]\d*))?)?$")
 
 
 class Files(NamedTuple):
@@ -26,6 +26,12 @@ class Files(NamedTuple):
     def printf(self) -> str:
         """The pattern with %04d for the number, as many programs take it."""
         return f"{self.head}%0{self.digits}d{self.tail}"
+
+    @property
+    def spellings(self) -> list[str]:
+        """How hosts name a sequence: by its first file, with %04d, and with its range in brackets."""
+        first, last = f"{self.first:0{self.digits}d}", f"{self.last:0{self.digits}d}"
+        return [str(self.path(self.first)), self.printf, f"{self.head}[{first}-{last}]{self.tail}"]
 
     def path(self, number: int) -> Path:
         return Path(f"{self.head}{number:0{self.digits}d}{self.tail}")

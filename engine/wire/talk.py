@@ -28,6 +28,9 @@ def converse(contact: Contact, talk: Talk) -> Callable[[], bool]:
             end(None)
         except EngineError as error:
             end(failure_of(error))
+        except BaseException:
+            end(None)
+            raise
         else:
             contact.ask(request, go_on)
 

@@ -4,6 +4,8 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any, Literal, Protocol
 
+from engine.wire.contact import failure_of
+from engine.wire.errors import EngineError
 from engine.wire.messages import Accepted, Cancel, Ended, Failure, Reply, Reported, Request, Review, Solve, Swap
 
 _CANCELLED = "cancelled"
@@ -31,7 +33,10 @@ class Work:
         ended: Callable[["Work"], None],
         total: int = 0,
     ) -> None:
-        """`total` is the number of frames of several requests together; one knows its own."""
+        """`total` is the number of frames of several requests together; one knows its own.
+
+        An EngineError that making a request raises is the work's failure.
+        """
         self.stage = "waiting"
         self.outcome: Literal["", "done", "cancelled", "failed"] = ""
         self.failure: Failure | None = None
@@ -61,7 +66,11 @@ class Work:
             self._contact.ask(Cancel(self._job))
 
     def _next(self) -> None:
-        request = None if self._stopping else next(self._requests, None)
+        try:
+            request = None if self._stopping else next(self._requests, None)
+        except EngineError as error:
+            self._fail(failure_of(error))
+            return
         if request is None:
             self._end("cancelled" if self._stopping else "done")
         else:

@@ -15,7 +15,7 @@ from engine.wire.messages import Failure
 from engine.wire.recipe import solved_part
 from engine.wire.surface import Surface, ask_surface, write_point_cache
 
-from . import frames, settings
+from . import comp, frames, settings
 from .connection import engine, pieces
 from .preferences import cache_folder
 
@@ -27,6 +27,11 @@ _Piece = Callable[[Any], None]
 _OTHER_SIZE = Failure(
     "plate-size", "Blender shows the plate in another size than it has.", "Take proxies and undistortion away."
 )
+
+
+def _mark(clip: Any, *face: str) -> str:
+    """By what is found again what was made of a clip, or of a face in it: Blender cuts long names."""
+    return " ".join(("Faceplate", clip.name, *face))
 
 
 def tracks(clip: Any, face: str) -> Callable[[], bool]:
@@ -52,7 +57,7 @@ def mesh(clip: Any, face: str) -> Callable[[], bool]:
     focal = projection[0][0] * width / 2
 
     def parent(surface: Surface, corner: tuple[int, int], clip: Any) -> None:
-        found, footage = bpy.data.objects.get(f"Faceplate {clip.name} {face}"), surface.footage
+        found, footage = comp.own(bpy.data.objects, _mark(clip, face)), surface.footage
         if found is None:
             return
         # The engine's camera looks through the middle of the plate; this one may be shifted, or see a part of it.
@@ -102,8 +107,8 @@ def _put_track(title: str, seen: Any, places: Any, clip: Any) -> None:
 
 
 def _put_mask(face: str, surface: Surface, count: int, clip: Any) -> None:
-    name = f"Faceplate {clip.name}"
-    made: Any = bpy.data.masks.get(name) or bpy.data.masks.new(name)
+    made: Any = comp.own(bpy.data.masks, _mark(clip)) or bpy.data.masks.new(_mark(clip))
+    made[comp.OWN] = _mark(clip)
     made.use_fake_user = True
     made.frame_start, made.frame_end = clip.frame_start, clip.frame_start + len(surface.seen) - 1
     if face in made.layers:
@@ -119,7 +124,7 @@ def _put_mask(face: str, surface: Surface, count: int, clip: Any) -> None:
 
 def _animate_mask(face: str, index: int, places: Any, clip: Any) -> None:
     # A mask lies in a square as large as the longer side, with the picture in its middle, y upwards.
-    made: Any = bpy.data.masks.get(f"Faceplate {clip.name}")
+    made: Any = comp.own(bpy.data.masks, _mark(clip))
     if made is not None and face in made.layers:
         width, height = clip.size
         places = (places * (1, -1) + (-width / 2, height / 2)) / max(width, height) + 0.5
@@ -140,18 +145,20 @@ def _camera(scene: Any, clip: Any) -> Any:
 
 
 def _put_mesh(face: str, surface: Surface, clip: Any) -> None:
-    name, topology = f"Faceplate {clip.name} {face}", surface.topology
-    if bpy.data.objects.get(name) is None:
+    name, topology = _mark(clip, face), surface.topology
+    if comp.own(bpy.data.objects, name) is None:
         made: Any = bpy.data.meshes.new(name)
         made.from_pydata(surface.points[0, : len(topology.uv)].tolist(), [], topology.triangles)
         corners = np.array(topology.uv, np.float32)[np.array(topology.triangles)]
         made.uv_layers.new(name="Faceplate").data.foreach_set("uv", corners.reshape(-1))
         made.shade_smooth()
-        bpy.context.scene.collection.objects.link(bpy.data.objects.new(name, made))
+        found: Any = bpy.data.objects.new(name, made)
+        found[comp.OWN] = name
+        bpy.context.scene.collection.objects.link(found)
 
 
 def _put_cache(face: str, surface: Surface, focal: float, clip: Any) -> None:
-    found: Any = bpy.data.objects.get(f"Faceplate {clip.name} {face}")
+    found: Any = comp.own(bpy.data.objects, _mark(clip, face))
     if found is None:
         return
     shot = Path(settings.plain_shot(clip)["tracks"]).stem

@@ -30,7 +30,9 @@ def begin_holdout(clip: Any) -> Callable[[], bool]:
             soon.append(finish)
             return
         for kind, handler in handlers.items():
-            getattr(bpy.app.handlers, kind).remove(handler)
+            # Another file takes them away.
+            if handler in getattr(bpy.app.handlers, kind):
+                getattr(bpy.app.handlers, kind).remove(handler)
         _take(settings.clip_with(clip_uid), folder)
         _remove(next((one for one in bpy.data.scenes if one.session_uid == uid), None))
         if names[1] in bpy.data.masks:

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 import bpy
 
+from engine.wire.errors import HostChanged
 from engine.wire.messages import Solve, Swap
 from engine.wire.sequence import numbers_in
 from engine.wire.work import Work, stretches
@@ -39,12 +40,18 @@ def swap(clip: bpy.types.MovieClip, wanted: str, redo: bool, ended: Callable[[Wo
     if not settings.animated_values(clip, 0):
         return Work(engine, [Swap(settings.plain_shot(clip), wanted, redo)], ended)
     some = wanted or settings.settings_of(clip).plate.frames
-    numbers = numbers_in(some) if some else list(frames.clip_numbers(clip))
+    numbers, uid = numbers_in(some) if some else list(frames.clip_numbers(clip)), clip.session_uid
+
+    def found() -> bpy.types.MovieClip:
+        clip = settings.clip_with(uid)
+        if clip is None:
+            raise HostChanged("The clip has been removed.", "The frames that are done stay.")
+        return clip
 
     def values(number: int) -> list[float]:
-        return settings.animated_values(clip, frames.clip_frame(clip, number))
+        return settings.animated_values(found(), frames.clip_frame(found(), number))
 
     def request(number: int, same: str) -> Swap:
-        return Swap(settings.plain_shot(clip, frames.clip_frame(clip, number)), same, redo)
+        return Swap(settings.plain_shot(found(), frames.clip_frame(found(), number)), same, redo)
 
     return Work(engine, stretches(numbers, values, request), ended, len(numbers))

@@ -137,7 +137,8 @@ def _operator(label: str, ready: Ready = _on_clip, base: type = _Asks, **propert
             "bl_idname": f"faceplate.{begins.__name__}",
             "bl_label": label,
             "bl_description": begins.__doc__,
-            "bl_options": {"REGISTER", "UNDO"} if base is _Works else {"REGISTER"},
+            # None can be repeated: that would wait.
+            "bl_options": {"UNDO"} if base is _Works else set(),
             "poll": classmethod(lambda cls, context: ready(context)),
             "make" if base is _Works else "begin": begins,
             "__annotations__": properties,
@@ -197,8 +198,8 @@ def preview(operator: Any, clip: Any, frame: int) -> Over:
 
 @_operator("Preview Image", image=StringProperty(name="Image"))
 def preview_image(operator: Any, clip: Any, frame: int) -> Over:
-    """Make an image with the face replaced by the Active Clip's recipe, also one that only Blender has"""
-    return show_image(clip, bpy.data.images[operator.image], frame)
+    """Make the image that is shown with the face replaced by the Active Clip's recipe, also one only Blender has"""
+    return show_image(clip, operator.image, frame)
 
 
 @_operator("Tracks to Blender", face=_FACE)
@@ -245,7 +246,7 @@ class FACEPLATE_OT_assign(_Asks, bpy.types.Operator):
         return _on_clip(context)
 
     def begin(self, clip: Any, frame: int) -> Over:
-        people.assign(clip, self.face, self.directory or self.identity.replace(_NOBODY, ""))
+        people.assign(clip, self.face, self.directory or ("" if self.identity == _NOBODY else self.identity))
         follow()
         return lambda: True
 

@@ -113,9 +113,12 @@ def _draw_settings(layout: Any, clip: Any) -> None:
 
 @_panel("FACEPLATE_PT_image", "Faceplate", bl_space_type="IMAGE_EDITOR")
 def _draw_image(layout: Any, clip: Any) -> None:
-    """For an image that may be in Blender's memory alone; those of a file of several layers have no pixels there."""
+    """For an image that may be in Blender's memory alone."""
+    engine.want()
+    if engine.error is not None:
+        _draw_error(layout, engine.error)
     image = getattr(bpy.context, "edit_image", None)
-    if image is not None and min(image.size) > 0:
+    if image is not None:
         layout.operator("faceplate.preview_image", icon="IMAGE_DATA").image = image.name
 
 

@@ -8,16 +8,22 @@ from typing import Any
 import bpy
 import numpy as np
 
-from engine.wire.messages import Preview, Previewed, Shows
+from engine.wire.errors import HostChanged
+from engine.wire.messages import Failure, Preview, Previewed, Shows
 from engine.wire.pictures import ask_picture, ask_picture_of
 
-from . import frames, settings
+from . import comp, frames, settings
 from .connection import engine
 
 _SCRUB = "playhead"
 # As the engine and as Blender call the space that Blender works in, and that of pictures of 8 bits.
 _LINEAR, _BLENDERS, _ENCODED = "Linear Rec.709 (sRGB)", "Linear Rec.709", "sRGB Encoded Rec.709 (sRGB)"
 _MANAGERS: Any = bpy.types.WindowManager
+_NO_PIXELS = Failure(
+    "no-pixels",
+    "Blender gives out no colour pixels of this image.",
+    "Renders and files of several layers have none: use a Viewer node or Replace in Render; 8 bits must be sRGB.",
+)
 
 # The last preview that was shown.
 latest: list[Previewed] = []
@@ -29,17 +35,31 @@ def show(clip: bpy.types.MovieClip, frame: int, shows: Shows = "result", scrub: 
     return ask_picture(engine, request, partial(_take, image_name(clip)))
 
 
-def show_image(clip: bpy.types.MovieClip, image: Any, frame: int) -> Callable[[], bool]:
-    """The same for an image that may be in Blender's memory alone, from what is in it."""
-    shot = settings.plain_shot(clip, frame) | {"tracks": ""}
-    shape = image.size[1], image.size[0], image.channels
+def show_image(clip: bpy.types.MovieClip, name: str, frame: int) -> Callable[[], bool]:
+    """The same for an image of that name, which may be in Blender's memory alone; where empty, for the one shown."""
+    image: Any = bpy.data.images.get(name) if name else getattr(bpy.context, "edit_image", None)
+    spaces = {True: _LINEAR, False: _ENCODED if image and image.colorspace_settings.name == "sRGB" else ""}
+    if image is None or min(image.size) < 1 or image.channels != 4 or not spaces[image.is_float]:
+        engine.error = _NO_PIXELS
+        return lambda: True
+    width, height = image.size
+    name, is_float = image.name, image.is_float
+    shot: dict[str, Any] = settings.plain_shot(clip, frame) | {"tracks": ""}
+    # That is for the clip's own frames.
+    shot["matte"]["holdout"] = ""
 
     def fill(memory: Any) -> None:
-        image.pixels.foreach_get(memory.reshape(-1))
+        found: Any = bpy.data.images.get(name)
+        if found is None or (*found.size, found.channels, found.is_float) != (width, height, 4, is_float):
+            raise HostChanged("The image has changed meanwhile.", "Try again.")
+        pixels = memory if is_float else np.empty((height, width, 4), np.float32)
+        found.pixels.foreach_get(pixels.reshape(-1))
+        # Pictures of 8 bits are not premultiplied: their alpha is left away.
+        memory[...] = pixels[..., : memory.shape[2]]
 
     request = _request(shot, frames.clip_number(clip, frame), "result", "")
-    space = _LINEAR if image.is_float else _ENCODED
-    return ask_picture_of(engine, request, shape, space, fill, partial(_take, image_name(image)))
+    shape = height, width, 4 if is_float else 3
+    return ask_picture_of(engine, request, shape, spaces[is_float], fill, partial(_take, image_name(image)))
 
 
 def image_name(shown: Any) -> str:
@@ -53,9 +73,10 @@ def _request(shot: dict[str, Any], number: int, shows: Shows, scrub: str) -> Pre
 
 def _take(name: str, told: Previewed, picture: Any) -> None:
     size, images = (told.width, told.height), bpy.data.images
-    image: Any = images.get(name)
+    image: Any = comp.own(images, name)
     if image is None:
         image = images.new(name, *size, alpha=True, float_buffer=True)
+        image[comp.OWN] = name
         image.colorspace_settings.name = _BLENDERS
         image.alpha_mode = "PREMUL"
     if tuple(image.size) != size:

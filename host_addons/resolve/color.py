@@ -40,6 +40,13 @@ def management(project: Any) -> str:
     return "aces" if science.startswith("aces") else "managed" if science not in ("", "davinciYRGB") else ""
 
 
+def check(clip: Clip) -> None:
+    """Raise Refused where colour spaces are set in a way that is not looked at."""
+    own = prop(clip.timeline, "useCustomSettings", "GetSetting")
+    if "1" in (own, prop(clip.project, "separateColorSpaceAndGamma", "GetSetting")):
+        raise Refused("other-color")
+
+
 def name_of(project: Any, media: Any) -> str:
     """What Resolve takes a clip's numbers for: its own Input Color Space, or else the project's."""
     own, key = prop(media, INPUT), "colorAcesIDT" if management(project) == "aces" else "colorSpaceInput"

@@ -9,7 +9,7 @@ from typing import Any
 from engine.wire.sequence import Files, files_of
 
 from . import color
-from .api import call, keep_place, must, set_to, undo
+from .api import call, keep_place, must, number, prop, set_to, undo
 from .clip import Clip
 from .tell import Refused
 
@@ -65,14 +65,19 @@ def exr_codec(project: Any) -> tuple[str, str]:
 
 
 def rendered(project: Any, first: int, mark_out: int, folder: Path) -> Files:
-    """What comes of rendering from one frame of the timeline to a mark, into a new folder. Raises Refused."""
+    """What comes of rendering from one frame of the timeline to a mark, in its size, into a folder. Raises Refused."""
     folder.mkdir(parents=True)
     settings = {"SelectAllFrames": False, "MarkIn": first, "MarkOut": mark_out, "TargetDir": str(folder)}
+    for key in ("Width", "Height"):
+        settings[f"Format{key}"] = int(number(prop(project, f"timelineResolution{key}", "GetSetting")))
     must(project, "SetRenderSettings", settings | {"CustomName": "plate_", "ExportVideo": True, "ExportAudio": False})
     job = str(must(project, "AddRenderJob"))
     try:
         must(project, "StartRendering", [job])
         _wait(project, job)
+    except BaseException:
+        undo(project, "StopRendering")
+        raise
     finally:
         undo(project, "DeleteRenderJob", job)
     files = files_of(folder.glob("*.exr"))
@@ -93,6 +98,5 @@ def _wait(project: Any, job: str) -> None:
         if done != seen:
             seen, since = done, time.monotonic()
         elif time.monotonic() - since > PATIENCE:
-            call(project, "StopRendering")
             raise Refused("render-silent", done=done, seconds=PATIENCE)
         time.sleep(PAUSE)

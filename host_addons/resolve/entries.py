@@ -54,8 +54,9 @@ def _replace(entry: str, resolve: Any, clip: Clip, learned: dict[str, Any]) -> N
         raise Refused("take-of-part")
     folder = _folder(settings["folder"], clip)
     files = None if entry == GRADED else clips.files_of(clip.media)
-    # Where the project is not colour managed, linear light made of other files would look wrong beside them.
-    if files and (files.tail.endswith(clips.EXR) or color.management(clip.project)):
+    color.check(clip)
+    # Elsewhere linear light made of other files would look wrong beside them, or has no Input Color Space.
+    if files and (files.tail.endswith(clips.EXR) or color.management(clip.project) == "managed"):
         plate, meant, first = clips.plate_of(clip, files, settings["handles"]), color.of_clip(clip, files), clip.source
         first += files.first
     else:
@@ -66,7 +67,7 @@ def _replace(entry: str, resolve: Any, clip: Clip, learned: dict[str, Any]) -> N
     shot = recipe | {"tracks": "", "plate": plate | {"colorspace": meant.engine}}
     shot["output"] = recipe.get("output", {}) | {"path": str(folder / "result")}
     shot["matte"] = recipe.get("matte", {}) | {"holdout": ""}
-    shot, made = _made(shot, clip, folder, settings["command"], ask=entry != AGAIN)
+    shot, made = _made(shot, clip, folder, ask=entry != AGAIN)
     if not made.first <= first <= made.last + 1 - clip.duration:
         raise Refused("other-frames", made=f"{made.first}–{made.last}", wanted=f"{first}–{first + clip.duration - 1}")
     job = {"folder": str(folder), "left": first - made.first, "space": meant.resolve, "recipe": shot}
@@ -74,23 +75,27 @@ def _replace(entry: str, resolve: Any, clip: Clip, learned: dict[str, Any]) -> N
 
 
 def _refresh(clip: Clip) -> None:
-    """Make a result anew by its recipe's file; where nobody has changed that, the page is for changing it."""
+    """Make a result, if it is shown, anew by its recipe's file; if that is as it was, the page is for changing it."""
     job = result.job_of(clip.item)
     if not job:
         raise Refused("no-result")
     folder = Path(job["folder"])
     recipe = read_kept(folder / _RECIPE) or job["recipe"]
+    was, made_in = clips.files_of(clip.media), (job["folder"], job["recipe"]["output"]["path"].partition("%")[0])
+    if not was or not was.head.startswith(made_in):
+        raise Refused("no-result")
     shot = recipe | {"output": recipe["output"] | {"path": str(folder / f"result_{time.strftime(_NOW)}")}}
-    command = read_kept(FOLDER / "settings.json").get("command", "")
-    shot, made = _made(shot, clip, folder, command, ask=recipe == job["recipe"])
+    shot, made = _made(shot, clip, folder, ask=recipe == job["recipe"])
+    if (made.first, made.last) != (was.first, was.last):
+        raise Refused("other-frames", made=f"{made.first}–{made.last}", wanted=f"{was.first}–{was.last}")
     result.replace(clip, made, job | {"recipe": shot})
 
 
-def _made(shot: dict[str, Any], clip: Clip, folder: Path, command: str, ask: bool) -> tuple[dict[str, Any], Files]:
+def _made(shot: dict[str, Any], clip: Clip, folder: Path, ask: bool) -> tuple[dict[str, Any], Files]:
     """The recipe that was run, kept for the next time and beside its result, and the frames."""
     from engine.wire.script import Script
 
-    script = Script("DaVinci Resolve", command, say)
+    script = Script("DaVinci Resolve", read_kept(FOLDER / "settings.json").get("command", ""), say)
     shot, made = script.review(shot, str(call(clip.item, "GetName"))) if ask else (shot, script.swap(shot))
     keep(FOLDER / _RECIPE, shot)
     keep(folder / _RECIPE, shot)

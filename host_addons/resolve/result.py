@@ -20,7 +20,10 @@ _WHERE = ("GetStart", "GetDuration", "GetLeftOffset")
 
 def put(resolve: Any, clip: Clip, files: Files, job: dict[str, Any], learned: dict[str, Any], as_take: bool) -> None:
     """Import the frames, and put them over the clip, as `job` says: `left` of them come before its first, and `space`
-    is their Input Color Space. On any failure all that was made is taken back. Raises Refused."""
+    is their Input Color Space. On any failure, or if it has moved, all that was made is taken back. Raises Refused."""
+    now = call(clip.project, "GetCurrentTimeline")
+    if not same(now, clip.timeline) or clips.of(clip.project, now, clip.item, learned)[4:8] != clip[4:8]:
+        raise Refused("moved")
     pool, inclusive = call(clip.project, "GetMediaPool"), learned["take_end_inclusive" if as_take else "end_inclusive"]
     with ExitStack() as made, ExitStack() as place:
         keep_place(resolve, pool, place)
@@ -63,14 +66,8 @@ def imported(pool: Any, files: Files, made: ExitStack) -> Any:
     return new[0]
 
 
-def forms(files: Files) -> list[str]:
-    """How a sequence may be named to ReplaceClip, which is not documented."""
-    first, last = f"{files.first:0{files.digits}d}", f"{files.last:0{files.digits}d}"
-    return [str(files.path(files.first)), files.printf, f"{files.head}[{first}-{last}]{files.tail}"]
-
-
 def _show(clip: Clip, files: Files, space: str) -> None:
-    for form in forms(files):
+    for form in files.spellings:
         if clips.files_of(clip.media) != files:
             call(clip.media, "ReplaceClip", form)
     if clips.files_of(clip.media) != files:

@@ -15,7 +15,7 @@ from engine.wire.sequence import Files
 from . import clip as clips
 from . import color, deliver
 from .api import call, keep_place, must, prop, undo
-from .result import forms, imported
+from .result import imported
 from .tell import log
 
 # A grey frame, made with the scripts.
@@ -98,8 +98,8 @@ def _trial(resolve: Any, project: Any, before: Any, pool: Any, made: ExitStack, 
     _try(report, "take", lambda: _take(item, media, report))
     for number in range(3):
         files = _frames(folder, f"form{number}")
-        call(media, "ReplaceClip", forms(files)[number])
-        report[f"replace by {forms(files)[number]}"] = clips.files_of(media) == files
+        call(media, "ReplaceClip", files.spellings[number])
+        report[f"replace by {files.spellings[number]}"] = clips.files_of(media) == files
     return "complete"
 
 

@@ -1,16 +1,11 @@
 """What a user is told, in the console and the log; what went wrong also in the browser: a script has no window."""
 
-import html
 import logging
-import webbrowser
 
 from engine.wire.folders import log_folder
+from engine.wire.notice import show_error
 
 log = logging.getLogger("faceplate.resolve")
-_PAGE = """<!doctype html><meta charset="utf-8"><title>Faceplate</title>
-<body style="font: 17px/1.5 system-ui, sans-serif; max-width: 40em; margin: 4em auto">
-<h1 style="font-size: 1.2em">{title}</h1><p>{message}</p><p><b>{remedy}</b></p>
-<p style="color: #777; font-size: .8em">{code}. Nothing was changed in the timeline. The log: {log}</p>"""
 _SEND = "Run Faceplate ▸ Self-check, and send what it writes."
 _RENDER = "Render it in place, and park on that."
 _PYTHON = "Install Python 3.12 for all users, start Resolve again, and install Faceplate's scripts again."
@@ -32,10 +27,9 @@ TEXTS = {
     "retimed": ("The clip under the playhead is retimed.", _RENDER),
     "no-track": ("The clip under the playhead is on no video track.", "Park on a clip of a video track."),
     "no-file": ("The clip's file {path} is not there.", "Relink the clip."),
-    "is-result": (
-        "The clip under the playhead is a result of Faceplate.",
-        "Use Refresh Result, or turn it off.",
-    ),
+    "is-result": ("The clip is a result of Faceplate.", "Use Refresh Result, or turn it off."),
+    "moved": ("The clip or the timeline is another than when the script was begun.", "Run it again."),
+    "other-color": ("Colour is set by timeline, or space and gamma apart.", "Set it for the project, as one."),
     "no-result": ("The clip under the playhead is no result of Faceplate.", "Park on one."),
     "no-recipe": ("No recipe has been used yet.", "Use Replace Face first."),
     "unknown-space": ("Faceplate does not know Resolve's colour space “{name}”.", "Choose one of these: {known}."),
@@ -69,7 +63,5 @@ def say(text):
 def warn(title, error):
     """Tell of an error, which has a code, a message and a remedy, in the browser too."""
     say("{}: {} {}".format(error.code, error.message, error.remedy))  # noqa: UP032
-    texts = {"title": title, "message": error.message, "remedy": error.remedy, "code": error.code, "log": log_folder()}
-    page = log_folder() / "resolve-message.html"
-    page.write_text(_PAGE.format(**{name: html.escape(str(text)) for name, text in texts.items()}), encoding="utf-8")
-    webbrowser.open(page.as_uri())
+    note = "Nothing was changed in the timeline. The log: {}".format(log_folder())  # noqa: UP032
+    show_error(log_folder() / "resolve-message.html", title, error, note)

@@ -169,9 +169,10 @@ def test_it_is_installed_looked_for_and_removed(hosts: Hosts, packed: Path, tmp_
     # A second time, over what an older version has left.
     (fusion / "Faceplate/faceplate_resolve/older.py").write_text("")
     assert hosts().returncode == 0 and not (fusion / "Faceplate/faceplate_resolve/older.py").exists()
+    (fusion / "Faceplate/mine.exr").write_text("")
     assert "removed" in hosts("--remove").stdout and "it was not there" in hosts("--remove").stdout
     left = [path for path in fusion.rglob("*") if path.is_file()]
-    assert left == [fusion / "Scripts/Utility/Mine.py"]
+    assert sorted(left) == [fusion / "Faceplate/mine.exr", fusion / "Scripts/Utility/Mine.py"]
 
 
 def test_another_folder_is_named(hosts: Hosts, packed: Path, tmp_path: Path) -> None:

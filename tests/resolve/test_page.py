@@ -92,6 +92,20 @@ def test_a_person_chooses_and_the_result_arrives(
     assert [one["identity"] for one in kept["replace"]] == [str(work / "grace")]
 
 
+def test_a_clip_that_is_moved_while_the_page_is_open_is_refused(
+    menu: Menu, visited: Callable[[Visit], None], plate: Path, work: Path
+) -> None:
+    fake: FakeResolve = fake_with(plate)
+
+    def visit(page: Opened) -> None:
+        fake.items(1)[0].start += 5
+        person(work)(page)
+
+    visited(visit)
+    told = menu(ENTRY, fake)
+    assert "moved: " in told and len(fake.timeline.tracks["video"]) == 1, told
+
+
 def test_a_page_that_is_left_changes_nothing(menu: Menu, visited: Callable[[Visit], None], plate: Path) -> None:
     visited(lambda page: post(page, "leave") and None)
     fake: FakeResolve = fake_with(plate)

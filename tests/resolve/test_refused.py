@@ -34,6 +34,11 @@ def unknown_space(fake: FakeResolve, plate: Path) -> None:
     fake.items(1)[0].media.set["Input Color Space"] = "Cineon Film Log"  # pyright: ignore[reportOptionalMemberAccess]
 
 
+def set_apart(fake: FakeResolve, plate: Path) -> None:
+    clip(fake, plate)
+    fake.project.settings["separateColorSpaceAndGamma"] = "1"
+
+
 def closed(fake: FakeResolve, plate: Path) -> None:
     fake.project.current = None
 
@@ -56,6 +61,7 @@ REFUSED: dict[str, tuple[Setup, str]] = {
     "a mixed rate": (lambda fake, plate: clip(fake, plate, rate=25.0), "mixed-rate"),
     "a missing file": (unlinked, "no-file"),
     "an unknown colour space": (unknown_space, "unknown-space"),
+    "colour space and gamma apart": (set_apart, "other-color"),
 }
 
 

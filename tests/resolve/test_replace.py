@@ -132,6 +132,16 @@ def test_as_a_take(menu: Menu, plate: Path, home: Path, inclusive: bool) -> None
     assert clip.takes[0].media is original and "is-result" in menu(AGAIN, fake)
 
 
+def test_the_original_of_a_take_is_never_renewed(menu: Menu, plate: Path, home: Path) -> None:
+    """The marker is on its clip; but what is selected is not the result."""
+    write_json(home / "settings/resolve/settings.json", {"result": "take"})
+    fake = fake_with(plate)
+    menu(AGAIN, fake)
+    fake.resolve.GetProjectManager().GetCurrentProject().GetCurrentTimeline().GetCurrentVideoItem().SelectTakeByIndex(1)
+    before = state(fake)
+    assert "no-result" in menu(REFRESH, fake) and state(fake) == before
+
+
 def test_as_a_graded_picture(menu: Menu, plate: Path) -> None:
     """Over a result from before, which must not get into the picture; then in the place of a person at the page."""
     fake = fake_with(plate)

@@ -84,7 +84,7 @@ def test_an_engine_that_is_killed_is_lost_and_found_again(addon: Any, engine: An
     jobs = addon("jobs")
     pid = engine_pid(engine)
     running = jobs.begin(jobs.swap(clip, "", True, lambda work: None))
-    until(engine, lambda: bool(running.paths))
+    until(engine, lambda: bool(running.total))
     os.kill(pid, signal.SIGKILL)
     until(engine, lambda: bool(running.outcome))
     assert running.outcome == "failed" and running.failure.code == "engine-gone"

@@ -17,6 +17,7 @@ if TYPE_CHECKING:
 _SETTINGS = {
     "colorScienceMode": "davinciYRGB",
     "separateColorSpaceAndGamma": "0",
+    "useCustomSettings": "0",
     "isAutoColorManage": "0",
     "colorSpaceInput": "Rec.709 Gamma 2.4",
     "colorSpaceTimeline": "Rec.709 Gamma 2.4",
