@@ -56,7 +56,7 @@ def map_shared(descriptor: int, size: int, writing: bool = True) -> mmap.mmap:
     gaps: list[mmap.mmap] = []
     # Those want an address that is a multiple of theirs. A new mapping goes below the others, into the first gap
     # that is large enough: fill what is too much, by something that fits into no smaller gap.
-    while size >= HUGE_FROM and len(gaps) < 8 and (beyond := _address(memory) % HUGE_PAGE):
+    while size >= HUGE_FROM and len(gaps) < 64 and (beyond := _address(memory) % HUGE_PAGE):
         memory.close()
         gaps.append(mmap.mmap(-1, -(-size // HUGE_PAGE) * HUGE_PAGE + beyond, mmap.MAP_PRIVATE, mmap.PROT_READ))
         memory = mmap.mmap(descriptor, size, mmap.MAP_SHARED, access)
