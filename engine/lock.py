@@ -56,7 +56,12 @@ def holder(folder: Path) -> int | None:
         return None
     try:
         if not _taken_within(descriptor, _LOOK, alone=False):
-            return _named_within(descriptor, _NAMED_WITHIN)
+            try:
+                return _named_within(descriptor, _NAMED_WITHIN)
+            except PlaceUnsafe:
+                # One that ends takes its name away first, and on a busy machine may be slow to let go.
+                if not _taken_within(descriptor, _LOOK, alone=False):
+                    raise
         _let_go(descriptor)
         return None
     finally:
