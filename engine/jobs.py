@@ -15,7 +15,7 @@ import msgspec
 from engine import core, recipe
 from engine.errors import Cancelled, FaceplateError, UsageError
 from engine.events import Event, FrameDone, FrameFailed, FrameSkipped, Progress, Started, shown, to_plain
-from engine.failure import INTERNAL, failure_of, short
+from engine.failure import failure_from, short
 from engine.kept import Kept
 from engine.priority import give_way
 from engine.shot import Shot
@@ -92,14 +92,10 @@ class Job:
                 raise Cancelled("Stopped before it began.")
             with self._turns.turn():
                 self._work()
-        except FaceplateError as error:
-            failure = failure_of(error)
         except MemoryError:
             failure = Failure("memory", "There is not enough memory.", "Close other programs, or run fewer jobs.", True)
-        except Exception:  # noqa: BLE001
-            # The engine outlives whatever a job meets; what it was is in the log.
-            _log.exception("job %d", self.number)
-            failure = INTERNAL
+        except Exception as error:  # noqa: BLE001
+            failure = failure_from(error, _log, f"job {self.number}")
         self._end(failure)
 
     def _work(self) -> None:

@@ -15,11 +15,10 @@ from io import TextIOWrapper
 from pathlib import Path
 from types import TracebackType
 
-import platformdirs
-
 from engine.errors import OutputError
 from engine.events import shown
 from engine.folders import make_folder
+from engine.wire.folders import log_folder
 
 # Bytes of one file, and how many older ones are kept.
 _FILE_BYTES, _OLDER = 1 << 20, 3
@@ -28,9 +27,8 @@ _LAYOUT = "%(asctime)s %(process)d %(levelname)s %(name)s: %(message)s"
 
 
 def log_file() -> Path:
-    """The engine's log: in FACEPLATE_LOGS, or where the system keeps a user's logs."""
-    named = os.environ.get("FACEPLATE_LOGS", "")
-    return Path(named or platformdirs.user_log_path("faceplate", appauthor=False)).absolute() / "engine.log"
+    """The engine's log, in the folder that hosts have theirs in."""
+    return log_folder() / "engine.log"
 
 
 def open_log(path: Path, flags: int) -> int:

@@ -6,7 +6,7 @@ from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 
 from engine.errors import FaceplateError
-from engine.failure import INTERNAL, failure_of
+from engine.failure import failure_from
 from engine.wire.messages import Reply
 
 # Requests that may wait, of all clients.
@@ -49,11 +49,7 @@ class Lookers:
             return
         try:
             reply = make()
-        except FaceplateError as error:
-            reply = failure_of(error)
-        except Exception:  # noqa: BLE001
-            # Nobody waits in vain; what it was is in the log.
-            _log.exception("what a client asked")
-            reply = INTERNAL
+        except Exception as error:  # noqa: BLE001
+            reply = failure_from(error, _log, "what a client asked")
         self._room.release()
         answer(reply)

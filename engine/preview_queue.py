@@ -14,7 +14,7 @@ import numpy as np
 
 from engine import recipe
 from engine.errors import Cancelled, FaceplateError
-from engine.failure import INTERNAL, failure_of
+from engine.failure import failure_from
 from engine.geometry import Box
 from engine.kept import Kept
 from engine.leases import Leases
@@ -105,15 +105,11 @@ class PreviewQueue:
     def _reply(self, asked: _Asked) -> Reply:
         try:
             return self._leased(asked, self._made(asked))
-        except FaceplateError as error:
-            return failure_of(error)
         except MemoryError:
             self._kept.clear()
             return Failure("memory", "There is not enough memory.", "Close other programs.", True)
-        except Exception:  # noqa: BLE001
-            # The engine outlives whatever a preview meets; what it was is in the log.
-            _log.exception("preview of frame %d", asked.request.frame)
-            return INTERNAL
+        except Exception as error:  # noqa: BLE001
+            return failure_from(error, _log, f"preview of frame {asked.request.frame}")
 
     def _made(self, asked: _Asked) -> Made:
         request, kept = asked.request, self._kept

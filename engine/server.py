@@ -17,21 +17,9 @@ from typing import Protocol
 import zmq
 from zmq.auth.thread import ThreadAuthenticator
 
-from engine.errors import FaceplateError
-from engine.failure import INTERNAL, failure_of, short
-from engine.wire.messages import (
-    MOST_BYTES,
-    PARTS,
-    AnyRequest,
-    Failure,
-    Malformed,
-    Reply,
-    Reported,
-    decode_request,
-    encode,
-    number_bytes,
-    number_of,
-)
+from engine.failure import INTERNAL, failure_from, short
+from engine.wire.codec import MOST_BYTES, PARTS, Malformed, decode_request, encode, number_bytes, number_of
+from engine.wire.messages import AnyRequest, Failure, Reply, Reported
 
 # A reply to a request that may come later, from any thread.
 Answer = Callable[[Reply], None]
@@ -173,12 +161,8 @@ class Server:
             return
         try:
             self._engine.handle(client, request, lambda reply: self._tell(client, number, reply))
-        except FaceplateError as error:
-            self._queue(client, number, failure_of(error))
-        except Exception:  # noqa: BLE001
-            # The engine outlives whatever a request meets; what it was is in the log.
-            _log.exception("request %s", type(request).__name__)
-            self._queue(client, number, INTERNAL)
+        except Exception as error:  # noqa: BLE001
+            self._queue(client, number, failure_from(error, _log, f"request {type(request).__name__}"))
 
     def _queue(self, client: bytes, number: bytes, reply: Reply) -> None:
         pending = self._clients.get(client)

@@ -5,10 +5,8 @@ import tempfile
 from pathlib import Path
 from typing import NamedTuple
 
-import platformdirs
-
 from engine.events import shown
-from engine.hosts.extension import NAME, HostError, build, run
+from engine.hosts.extension import NAME, HostError, build, own_wheels, run
 from engine.programs import find_host
 
 # The first that has extensions, and the first with another Python than the extension's libraries are for.
@@ -51,8 +49,7 @@ def find_blenders(place: str = "") -> list[Blender]:
 def install(blender: Blender) -> None:
     """Build the extension with this Blender, and install and enable it there. Raises HostError."""
     with tempfile.TemporaryDirectory() as folder:
-        wheels = platformdirs.user_cache_path("faceplate") / "wheels"
-        built = build([*blender.command, "--command", "extension", "build"], Path(folder), wheels)
+        built = build([*blender.command, "--command", "extension", "build"], Path(folder), own_wheels())
         _extension(blender, "install-file", "--repo", _REPOSITORY, "--enable", str(built))
 
 

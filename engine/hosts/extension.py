@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any
 
 import msgspec
+import platformdirs
 
 from engine import __version__, recipe
 from engine.errors import FaceplateError
@@ -93,11 +94,8 @@ def assemble(folder: Path, wheels: Path) -> None:
     (folder / SETTINGS).write_bytes(msgspec.json.format(msgspec.json.encode(properties()), indent=1))
     manifest = tomllib.loads((SOURCE / _MANIFEST).read_text(encoding="utf-8"))
     for entry in manifest["wheels"]:
-        name = Path(entry).name
-        if not (wheels / name).is_file():
-            download(name, wheels)
         (folder / entry).parent.mkdir(exist_ok=True)
-        (folder / entry).write_bytes((wheels / name).read_bytes())
+        (folder / entry).write_bytes(wheel_file(Path(entry).name, wheels).read_bytes())
 
 
 def copy(source: Path, target: Path, wire: str) -> None:
@@ -116,16 +114,25 @@ def copy_wire(folder: Path) -> None:
         copy(path, folder / "wire" / path.name, "")
 
 
-def download(wheel: str, folder: Path) -> None:
-    """Have pip fetch this very file, whichever system it is for. Raises HostError."""
+def own_wheels() -> Path:
+    """The folder in which what was downloaded is kept for the next time."""
+    return platformdirs.user_cache_path("faceplate") / "wheels"
+
+
+def wheel_file(wheel: str, folder: Path) -> Path:
+    """This very file in a folder, whichever system it is for; pip fetches it if it is not there. Raises HostError."""
+    found = folder / wheel
+    if found.is_file():
+        return found
     name, version, python, abi, platforms = wheel.removesuffix(".whl").split("-")
     command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps", "--only-binary=:all:"]
     command += ["--implementation", python[:2], "--python-version", python[2:], "--abi", abi]
     for platform in platforms.split("."):
         command += ["--platform", platform]
     run([*command, "--dest", str(folder), f"{name}=={version}"], f"{wheel} cannot be downloaded")
-    if not (folder / wheel).is_file():
+    if not found.is_file():
         raise HostError(f"{wheel} is not what the package index has.", "Update Faceplate.")
+    return found
 
 
 def properties() -> list[dict[str, Any]]:

@@ -16,11 +16,10 @@ from pathlib import Path
 import msgspec
 import numpy as np
 import OpenEXR
-import platformdirs
 
 from engine import __version__
 from engine.events import shown
-from engine.hosts.extension import HostError, copy, copy_wire, download
+from engine.hosts.extension import HostError, copy, copy_wire, own_wheels, wheel_file
 from engine.hosts.resolve_spaces import SPACES
 from engine.programs import find_host
 
@@ -88,9 +87,8 @@ def expanded(place: str) -> str:
 
 def install(place: Path, system: str = sys.platform) -> None:
     """Put the scripts, and the libraries for this system, into a Fusion folder. Raises HostError."""
-    wheels = platformdirs.user_cache_path("faceplate") / "wheels"
     with tempfile.TemporaryDirectory() as folder:
-        assemble(Path(folder), wheels, [system], [str(place / _FILES)])
+        assemble(Path(folder), own_wheels(), [system], [str(place / _FILES)])
         try:
             # What an earlier version had, and this one has not, must not stay.
             remove(place)
@@ -175,9 +173,7 @@ def assemble(folder: Path, wheels: Path, systems: Iterable[str], places: list[st
         (scripts / f"{entry}.py").write_text(text, encoding="utf-8")
     for platform in (platform for platform in _PYZMQ if platform.partition("-")[0] in systems):
         for part, wheel in wheels_for(platform):
-            if not (wheels / wheel).is_file():
-                download(wheel, wheels)
-            with zipfile.ZipFile(wheels / wheel) as packed:
+            with zipfile.ZipFile(wheel_file(wheel, wheels)) as packed:
                 packed.extractall(libraries / part, [name for name in packed.namelist() if "/tests/" not in name])
 
 

@@ -20,7 +20,7 @@ from starlette.routing import Route
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from engine.failure import INTERNAL
-from engine.web.fields import plain_groups
+from engine.web.fields import groups
 from engine.web.page import Refused, ReviewPage
 from engine.wire.messages import Failure, Shows
 
@@ -86,13 +86,7 @@ class Nothing(msgspec.Struct, frozen=True):
 def make_app(pages: "Pages", port: int) -> ASGIApp:
     """The application for a server at `port` of loopback."""
     routes = [Route("/", _file("index.html")), *(Route(f"/{name}", _file(name)) for name in _names())]
-    for name, read in {
-        "state": _state,
-        "fields": _fields,
-        "picture": _picture,
-        "face": _face,
-        "person": _person,
-    }.items():
+    for name, read in _READS.items():
         routes.append(Route(f"/api/{name}", _for_page(pages, read), methods=["GET"]))
     for name, (kind, act) in _ACTS.items():
         routes.append(Route(f"/api/{name}", _for_page(pages, _acting(kind, act)), methods=["POST"]))
@@ -183,7 +177,7 @@ async def _state(page: ReviewPage, request: Request) -> Response:
 
 
 async def _fields(page: ReviewPage, request: Request) -> Response:
-    return _json(plain_groups())
+    return _json(groups())
 
 
 async def _picture(page: ReviewPage, request: Request) -> Response:

@@ -1,6 +1,5 @@
 """What a person has chosen so far: a recipe that is changed one setting at a time, and is always a valid one."""
 
-from pathlib import Path
 from typing import Any
 
 import msgspec
@@ -8,7 +7,7 @@ import msgspec
 from engine import recipe
 from engine.errors import RecipeError
 from engine.wire.cast import same_face
-from engine.wire.recipe import PEOPLE, RESULT
+from engine.wire.recipe import PEOPLE, result_beside
 
 
 class Choice:
@@ -18,7 +17,7 @@ class Choice:
         """Take up a recipe. Raises RecipeError."""
         plain = msgspec.to_builtins(recipe.parse(shot))
         if not plain["output"]["path"] and plain["plate"]["path"]:
-            plain["output"]["path"] = str(Path(plain["plate"]["path"]).parent / RESULT)
+            plain["output"]["path"] = result_beside(plain["plate"]["path"])
         self.shot: dict[str, Any] = plain
         self.began = self.values()
 

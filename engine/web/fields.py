@@ -1,7 +1,5 @@
 """The settings of a recipe as fields of the page: everything that is said of one comes from `engine.shot`."""
 
-from typing import Any
-
 import msgspec
 from msgspec.structs import fields
 
@@ -23,6 +21,8 @@ FIRST = (
 )
 # What the host says, what there is only one of, and what the page asks for in its own way.
 _LEFT_OUT = ("plate.path", "swapper", "replace.identity", "replace.face", "output.path")
+# Where the name alone would not say of what, outside its section.
+_LABELS = {"match.amount": "Match Colour", "match.contrast": "Match Contrast", "match.sharpness": "Match Sharpness"}
 
 
 class Field(msgspec.Struct, frozen=True):
@@ -68,24 +68,5 @@ def groups() -> tuple[Group, ...]:
 
 
 def _field(setting: recipe.Setting) -> Field:
-    form = form_of(setting)
-    return Field(
-        name=setting.name,
-        label=_LABELS.get(setting.name, label_of(setting.name)),
-        description=setting.description,
-        expects=setting.expects,
-        kind=form.kind,
-        least=form.least,
-        most=form.most,
-        choices=form.choices,
-        word=form.word,
-    )
-
-
-# Where the name alone would not say of what, outside its section.
-_LABELS = {"match.amount": "Match Colour", "match.contrast": "Match Contrast", "match.sharpness": "Match Sharpness"}
-
-
-def plain_groups() -> list[dict[str, Any]]:
-    """The groups as plain values."""
-    return msgspec.to_builtins(groups())
+    label = _LABELS.get(setting.name, label_of(setting.name))
+    return Field(setting.name, label, setting.description, setting.expects, **form_of(setting)._asdict())

@@ -68,18 +68,21 @@ class ReviewPage:
     def __init__(
         self,
         request: Review,
+        host: bytes,
         contact: PageContact,
         answer: Answered,
         people: str,
         ended: Callable[["ReviewPage"], None],
     ) -> None:
-        """`people` is the folder of people to begin with, where the recipe has none. Raises RecipeError."""
+        """`host` is the client that asked for it, and `people` the folder of people to begin with, where the recipe has
+        none. Raises RecipeError."""
         self.token = secrets.token_urlsafe(32)
         self.contact = contact
         self.choice = Choice(request.shot)
         self.folder = next((str(Path(entry["identity"]).parent) for entry in self.choice.people), people)
         self._request, self._answer, self._ended = request, answer, ended
-        self._host, self._job = True, 0
+        # Empty once it has gone.
+        self._host, self._job = host, 0
         self._over: Over = ""
         self._footage: Footage | None = None
         self._faces: tuple[Face, ...] = ()
@@ -132,7 +135,7 @@ class ReviewPage:
             version=self._version,
             look=self._look,
             title=self._request.title or (self._footage.name if self._footage else ""),
-            host=self._host,
+            host=bool(self._host),
             over=self._over,
             frames=self._request.frames,
             footage=self._footage,
@@ -214,7 +217,7 @@ class ReviewPage:
                 try:
                     return await asyncio.to_thread(preview_png, told, width), told
                 except CodedError as error:
-                    raise Refused(Failure(error.code, error.message, error.remedy)) from error
+                    raise Refused(failure_of(error)) from error
                 finally:
                     self.contact.ask(Release(told.lease))
             case Superseded():
@@ -240,10 +243,11 @@ class ReviewPage:
                     return data
         raise Refused(_NO_PICTURE)
 
-    def host_vanished(self) -> None:
-        """Whoever asked for the page is gone; a job goes on."""
-        self._host = False
-        self._changed()
+    def vanished(self, client: bytes) -> None:
+        """A client is gone; if it asked for the page, nobody is told any more, and a job goes on."""
+        if client == self._host:
+            self._host = b""
+            self._changed()
 
     def check(self) -> None:
         """End the page where it was left and nothing is written."""

@@ -8,7 +8,7 @@ from collections.abc import Callable
 from typing import Any
 
 from engine.errors import FaceplateError
-from engine.failure import INTERNAL, failure_of
+from engine.failure import failure_from
 from engine.web.contact import Answered, Ask, PageContact
 from engine.web.page import ReviewPage
 from engine.web.server import WebServer
@@ -39,8 +39,6 @@ class Pages:
         self._closing = False
         # By their names as clients of the engine.
         self._pages: dict[bytes, ReviewPage] = {}
-        # For whom a page is.
-        self._hosts: dict[bytes, bytes] = {}
         self._people = ""
 
     def __contains__(self, client: bytes) -> bool:
@@ -87,7 +85,6 @@ class Pages:
             page.check()
             if page.is_over and page.is_forgotten:
                 del self._pages[client]
-                self._hosts.pop(client, None)
         return _LOOK
 
     def end(self) -> None:
@@ -99,16 +96,11 @@ class Pages:
         name = b"page " + secrets.token_bytes(12)
         contact = PageContact(name, self._ask, server.loop)
         try:
-            page = ReviewPage(request, contact, answer, self._people, self._over)
-        except FaceplateError as error:
-            answer(failure_of(error))
+            page = ReviewPage(request, client, contact, answer, self._people, self._over)
+        except Exception as error:  # noqa: BLE001
+            answer(failure_from(error, _log, "a page that was asked for"))
             return
-        except Exception:  # noqa: BLE001
-            # Nobody waits in vain; what it was is in the log.
-            _log.exception("a page that was asked for")
-            answer(INTERNAL)
-            return
-        self._pages[name], self._hosts[name] = page, client
+        self._pages[name] = page
         answer(Page(f"http://127.0.0.1:{server.port}/#{page.token}"))
         page.begin()
 
@@ -117,9 +109,8 @@ class Pages:
         self._left(page.contact.client)
 
     def _tell_vanished(self, client: bytes) -> None:
-        for name, page in self._pages.items():
-            if self._hosts.get(name) == client:
-                page.host_vanished()
+        for page in self._pages.values():
+            page.vanished(client)
 
 
 def asking(handle: Callable[[bytes, Any, Answered], None]) -> Ask:
@@ -128,11 +119,7 @@ def asking(handle: Callable[[bytes, Any, Answered], None]) -> Ask:
     def ask(client: bytes, request: Request, answer: Answered) -> None:
         try:
             handle(client, request, answer)
-        except FaceplateError as error:
-            answer(failure_of(error))
-        except Exception:  # noqa: BLE001
-            # The page outlives whatever its request meets; what it was is in the log.
-            _log.exception("a page's request %s", type(request).__name__)
-            answer(INTERNAL)
+        except Exception as error:  # noqa: BLE001
+            answer(failure_from(error, _log, f"a page's request {type(request).__name__}"))
 
     return ask

@@ -14,6 +14,7 @@ from typing import Self, TypeVar
 
 import zmq
 
+from engine.wire.codec import MOST_BYTES, Malformed, decode_reply, encode, number_bytes, number_of
 from engine.wire.errors import (
     EngineError,
     EngineGone,
@@ -23,7 +24,6 @@ from engine.wire.errors import (
     Unsendable,
 )
 from engine.wire.messages import (
-    MOST_BYTES,
     VERSION,
     Accepted,
     Cancel,
@@ -33,7 +33,6 @@ from engine.wire.messages import (
     Follow,
     Hello,
     Leased,
-    Malformed,
     Page,
     Release,
     Reply,
@@ -43,10 +42,6 @@ from engine.wire.messages import (
     Solve,
     Swap,
     Welcome,
-    decode_reply,
-    encode,
-    number_bytes,
-    number_of,
 )
 
 # Seconds.

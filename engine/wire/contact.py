@@ -8,8 +8,9 @@ from collections.abc import Callable
 from typing import Literal
 
 from engine.wire.client import LIFE, Link
-from engine.wire.errors import EngineError, EngineGone, EngineMissing
-from engine.wire.messages import Failure, Release, Reply, Request, encode
+from engine.wire.codec import encode
+from engine.wire.errors import EngineError, EngineGone, EngineMissing, failure_of
+from engine.wire.messages import Failure, Release, Reply, Request
 from engine.wire.place import read_connection, runtime_folder
 from engine.wire.start import Beginning, begin
 
@@ -186,8 +187,3 @@ class Contact:
         asked, self._asked = self._asked, {}
         for answered in asked.values():
             answered(failure_of(error))
-
-
-def failure_of(error: EngineError) -> Failure:
-    """An error of the client's side in the form of one that the engine tells."""
-    return Failure(error.code, error.message, error.remedy, error.retry)

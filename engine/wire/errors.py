@@ -104,3 +104,8 @@ class PlaceUnsafe(EngineError):
 
     code = "place-unsafe"
     retry = False
+
+
+def failure_of(error: EngineError) -> Failure:
+    """An error of the client's side in the form of one that the engine tells."""
+    return Failure(error.code, error.message, error.remedy, error.retry)

@@ -1,22 +1,15 @@
 """The protocol: a tagged union of structs each way, in MessagePack.
 
-A request travels as two frames, its number (8 bytes) and the struct. Every request is answered, under its number, by
-one reply or by several of which the last `ends`. Fields are added with defaults and never retyped; `VERSION` changes
-when an old client or engine would misunderstand a new one. Paths are as the engine's process sees them.
+Every request is answered by one reply or by several of which the last `ends`. Fields are added with defaults and never
+retyped; `VERSION` changes when an old client or engine would misunderstand a new one. Paths are as the engine's process
+sees them. `codec` has how messages travel.
 """
 
-import struct
 from typing import Any, ClassVar, Literal
 
 import msgspec
 
 VERSION = 1
-# A request or a reply is never longer; pixels do not travel here.
-MOST_BYTES = 4 << 20
-# A number, and the struct.
-PARTS = 2
-
-_NUMBER = struct.Struct("<Q")
 
 Pixel = Literal["float32", "float16", "uint8"]
 Shows = Literal["result", "plate", "matte"]
@@ -433,44 +426,3 @@ AnyReply = (
     Welcome | Done | Failure | Accepted | Reported | Ended | Previewed | Superseded | Leased | JobList | State
     | ModelList | IdentityList | Footage | FaceList | Geometries | FaceTopology | Page | Chosen
 )  # fmt: skip
-
-_encoder = msgspec.msgpack.Encoder()
-_requests = msgspec.msgpack.Decoder(AnyRequest)
-_replies = msgspec.msgpack.Decoder(AnyReply)
-
-
-class Malformed(Exception):
-    """Bytes that are no message; the text says what is wrong with them."""
-
-
-def encode(message: Request | Reply) -> bytes:
-    """A message as bytes. Text that is not UTF-8 must have been replaced."""
-    return _encoder.encode(message)
-
-
-def decode_request(data: bytes) -> AnyRequest:
-    """A request from bytes that anybody may have sent. Raises Malformed."""
-    try:
-        return _requests.decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise Malformed(str(error).partition("\n")[0]) from error
-
-
-def decode_reply(data: bytes) -> AnyReply:
-    """A reply from bytes. Raises Malformed."""
-    try:
-        return _replies.decode(data)
-    except (msgspec.DecodeError, RecursionError, UnicodeError) as error:
-        raise Malformed(str(error).partition("\n")[0]) from error
-
-
-def number_bytes(number: int) -> bytes:
-    """A request's number as its first frame."""
-    return _NUMBER.pack(number)
-
-
-def number_of(data: bytes) -> int:
-    """The number in a first frame. Raises Malformed."""
-    if len(data) != _NUMBER.size:
-        raise Malformed("the number of the request is not of eight bytes")
-    return _NUMBER.unpack(data)[0]

@@ -10,8 +10,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
-# Folder of a result where none was chosen, beside the frames of the plate; the section of who replaces whom.
-RESULT, PEOPLE = "faceplate", "replace"
+# The section of who replaces whom; folder of a result where none was chosen, beside the frames of the plate.
+PEOPLE, _RESULT = "replace", "faceplate"
 IN_FILES = ("DIR_PATH", "FILE_PATH")
 
 Entries = dict[str, dict[str, Any]]
@@ -69,10 +69,20 @@ def with_plate(plain: dict[str, Any], path: str, cache: Path) -> dict[str, Any]:
     The name of those says of what shot they are, and how it was solved.
     """
     plain["plate"]["path"] = path
-    plain["output"]["path"] = plain["output"]["path"] or str(Path(path).parent / RESULT)
+    plain["output"]["path"] = plain["output"]["path"] or result_beside(path)
     basis = hashlib.sha256(json.dumps([plain["plate"], plain["solve"]], sort_keys=True).encode()).hexdigest()
     plain["tracks"] = plain["tracks"] or str(cache / f"{Path(path).stem}.{basis[:16]}.tracks")
     return plain
+
+
+def result_beside(plate: str) -> str:
+    """The folder of a result where none was chosen."""
+    return str(Path(plate).parent / _RESULT)
+
+
+def without_frames(plain: dict[str, Any]) -> dict[str, Any]:
+    """A recipe for another plate: without what is of the frames of its own, its tracks and its holdout."""
+    return plain | {"tracks": "", "matte": plain.get("matte", {}) | {"holdout": ""}}
 
 
 def solved_part(plain: dict[str, Any]) -> dict[str, Any]:

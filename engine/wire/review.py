@@ -30,7 +30,6 @@ class Review(Work):
                 self._opened(url)
             case Chosen(shot=shot):
                 self.shot = shot
-                self.done, self.total, self.seconds_left = 0, 0, -1.0
-                self.notices, self.paths, self.layers, self.failed = [], {}, {}, {}
+                self._forget(0)
             case _:
                 super()._take(reply)

@@ -3,8 +3,8 @@
 from collections.abc import Callable, Generator
 from typing import Any
 
-from engine.wire.contact import Contact, failure_of
-from engine.wire.errors import EngineError
+from engine.wire.contact import Contact
+from engine.wire.errors import EngineError, failure_of
 from engine.wire.messages import Failure, Reply, Request
 
 # Yields requests, and is given the reply to each.

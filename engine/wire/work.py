@@ -4,8 +4,7 @@ from collections.abc import Callable, Iterable, Iterator
 from itertools import groupby
 from typing import Any, Literal, Protocol
 
-from engine.wire.contact import failure_of
-from engine.wire.errors import EngineError
+from engine.wire.errors import EngineError, failure_of
 from engine.wire.messages import Accepted, Cancel, Ended, Failure, Reply, Reported, Request, Review, Solve, Swap
 
 _CANCELLED = "cancelled"
@@ -40,11 +39,7 @@ class Work:
         self.stage = "waiting"
         self.outcome: Literal["", "done", "cancelled", "failed"] = ""
         self.failure: Failure | None = None
-        self.done, self.total, self.seconds_left = 0, total, -1.0
-        self.notices: list[str] = []
-        self.paths: dict[int, str] = {}
-        self.layers: dict[int, str] = {}
-        self.failed: dict[int, str] = {}
+        self._forget(total)
         self._contact, self._requests, self._ended = contact, iter(requests), ended
         self._is_one = not total
         self._job = 0
@@ -64,6 +59,14 @@ class Work:
         self._stopping = True
         if self._job:
             self._contact.ask(Cancel(self._job))
+
+    def _forget(self, total: int) -> None:
+        """Nothing is done of so many frames."""
+        self.done, self.total, self.seconds_left = 0, total, -1.0
+        self.notices: list[str] = []
+        self.paths: dict[int, str] = {}
+        self.layers: dict[int, str] = {}
+        self.failed: dict[int, str] = {}
 
     def _next(self) -> None:
         try:

@@ -13,21 +13,9 @@ import pytest
 import zmq
 
 from engine.wire.client import Client
+from engine.wire.codec import MOST_BYTES, decode_reply, number_bytes, number_of
 from engine.wire.errors import Unsendable
-from engine.wire.messages import (
-    MOST_BYTES,
-    Ended,
-    Failure,
-    Identities,
-    IdentityList,
-    JobList,
-    Jobs,
-    Reply,
-    Solve,
-    decode_reply,
-    number_bytes,
-    number_of,
-)
+from engine.wire.messages import Ended, Failure, Identities, IdentityList, JobList, Jobs, Reply, Solve
 from tests.jobs.place import Record, is_typed, shot_of, swap, works_on
 from tests.wire.engines import EngineProcess, Raw
 

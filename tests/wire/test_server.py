@@ -11,10 +11,10 @@ import zmq
 
 from engine.models.catalogue import FOLDER, MODELS
 from engine.wire.client import Client
+from engine.wire.codec import MOST_BYTES, decode_reply, encode, number_bytes
 from engine.wire.errors import EngineError, EngineGone, EngineRefused
 from engine.wire.frames import attach
 from engine.wire.messages import (
-    MOST_BYTES,
     VERSION,
     Cancel,
     Done,
@@ -36,9 +36,6 @@ from engine.wire.messages import (
     Submit,
     Swap,
     Welcome,
-    decode_reply,
-    encode,
-    number_bytes,
 )
 from tests.wire.engines import EngineProcess, Raw
 
