@@ -79,16 +79,12 @@ def _ask(
 ) -> Callable[[], bool]:
     uid, shot = clip.session_uid, solved_part(settings.plain_shot(clip))
 
-    def do(piece: _Piece) -> None:
-        found = settings.clip_with(uid)
-        if found is not None:
-            piece(found)
-
     def take(surface: Surface) -> None:
         found = settings.clip_with(uid)
         corner = frames.plate_corner(found, surface.footage) if found is not None else None
         if corner is not None:
-            pieces.extend(partial(do, piece) for piece in put(surface, corner))
+            for piece in put(surface, corner):
+                settings.later(uid, piece)
             pieces.append(partial(bpy.ops.ed.undo_push, message="Faceplate"))
         elif found is not None:
             engine.error = _OTHER_SIZE

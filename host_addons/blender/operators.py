@@ -69,7 +69,10 @@ class _Works(_Asks):
 
     def begin(self, clip: Any, frame: int) -> Over:
         self._work = jobs.begin(self.make(clip))
-        return lambda: bool(self._work.outcome) and not pieces
+        return self._is_over
+
+    def _is_over(self) -> bool:
+        return bool(self._work.outcome) and not pieces
 
     def invoke(self: Any, context: bpy.types.Context, event: bpy.types.Event) -> set[Any]:
         done = super().invoke(context, event)
@@ -88,7 +91,7 @@ class _Works(_Asks):
         if event.type == "TIMER":
             context.window_manager.progress_update(round(100 * self._work.fraction))
             redraw()
-        return self.conclude() if self._work.outcome and not pieces else {"PASS_THROUGH"}
+        return self.conclude() if self._is_over() else {"PASS_THROUGH"}
 
     def cancel(self: Any, context: bpy.types.Context) -> None:
         """Called by Blender where it ends the operator itself, as when another file is opened."""

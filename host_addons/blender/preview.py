@@ -11,6 +11,7 @@ import numpy as np
 from engine.wire.errors import HostChanged
 from engine.wire.messages import Failure, Preview, Previewed, Shows
 from engine.wire.pictures import ask_picture, ask_picture_of
+from engine.wire.recipe import without_frames
 
 from . import comp, frames, settings
 from .connection import engine
@@ -38,15 +39,12 @@ def show(clip: bpy.types.MovieClip, frame: int, shows: Shows = "result", scrub: 
 def show_image(clip: bpy.types.MovieClip, name: str, frame: int) -> Callable[[], bool]:
     """The same for an image of that name, which may be in Blender's memory alone; where empty, for the one shown."""
     image: Any = bpy.data.images.get(name) if name else getattr(bpy.context, "edit_image", None)
-    spaces = {True: _LINEAR, False: _ENCODED if image and image.colorspace_settings.name == "sRGB" else ""}
-    if image is None or min(image.size) < 1 or image.channels != 4 or not spaces[image.is_float]:
+    if image is None or not (space := _space_of(image)):
         engine.error = _NO_PIXELS
         return lambda: True
     width, height = image.size
     name, is_float = image.name, image.is_float
-    shot: dict[str, Any] = settings.plain_shot(clip, frame) | {"tracks": ""}
-    # That is for the clip's own frames.
-    shot["matte"]["holdout"] = ""
+    shot = without_frames(settings.plain_shot(clip, frame))
 
     def fill(memory: Any) -> None:
         found: Any = bpy.data.images.get(name)
@@ -59,12 +57,19 @@ def show_image(clip: bpy.types.MovieClip, name: str, frame: int) -> Callable[[],
 
     request = _request(shot, frames.clip_number(clip, frame), "result", "")
     shape = height, width, 4 if is_float else 3
-    return ask_picture_of(engine, request, shape, spaces[is_float], fill, partial(_take, image_name(image)))
+    return ask_picture_of(engine, request, shape, space, fill, partial(_take, image_name(image)))
 
 
 def image_name(shown: Any) -> str:
     """The name of the image that previews of a clip, or of another image, are shown in."""
     return f"Faceplate {shown.name}"
+
+
+def _space_of(image: Any) -> str:
+    """What the engine calls the space of an image's pixels; empty where there are none of colour."""
+    if min(image.size) < 1 or image.channels != 4:
+        return ""
+    return _LINEAR if image.is_float else _ENCODED if image.colorspace_settings.name == "sRGB" else ""
 
 
 def _request(shot: dict[str, Any], number: int, shows: Shows, scrub: str) -> Preview:

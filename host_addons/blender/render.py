@@ -8,7 +8,7 @@ from typing import Any
 import bpy
 
 from engine.wire.messages import Failure, Swap
-from engine.wire.recipe import RESULT
+from engine.wire.recipe import result_beside, without_frames
 from engine.wire.sequence import number_of, pattern
 from engine.wire.work import Work
 
@@ -55,11 +55,10 @@ def _replace(clip: Any, files: list[Path]) -> Work | None:
     if clip is None:
         engine.error = _NO_RECIPE
         return None
-    plain = settings.plain_shot(clip)
+    plain = without_frames(settings.plain_shot(clip))
     wanted = ",".join(str(number_of(path)) for path in files)
     plain["plate"] = {"path": str(pattern(files[0])), "frames": wanted}
-    plain["output"]["path"], plain["tracks"] = str(files[0].parent / RESULT), ""
-    plain["matte"]["holdout"] = ""
+    plain["output"]["path"] = result_beside(plain["plate"]["path"])
     return jobs.begin(Work(engine, [Swap(plain)], lambda work: None))
 
 

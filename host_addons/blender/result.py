@@ -1,7 +1,6 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """What becomes of a result, once its frames are written: it is put where it was asked for, or renewed there."""
 
-from collections.abc import Callable
 from functools import partial
 from pathlib import Path
 from typing import Any
@@ -12,7 +11,6 @@ from engine.wire.sequence import number_of, numbered, numbers_beside, pattern
 from engine.wire.work import Work
 
 from . import comp, frames, settings
-from .connection import pieces
 
 # What frames are in that the engine makes of a plate that is not OpenEXR.
 _LINEAR = "Linear Rec.709"
@@ -31,26 +29,14 @@ def arrived(uid: int, work: Work) -> None:
     layers = numbered(Path(work.layers[first]), numbers[0]) if first in work.layers else None
     span = range(numbers[0], numbers[-1] + 1)
 
-    def later(put: Callable[[Any], None]) -> None:
-        def piece() -> None:
-            found = settings.clip_with(uid)
-            if found is not None:
-                put(found)
-
-        pieces.append(piece)
-
     if settings.CLIP in shot.result_to:
-        later(lambda clip: _put_clip(clip, path))
+        settings.later(uid, partial(_put_clip, path))
     if settings.SEQUENCER in shot.result_to:
-        later(lambda clip: _put_strip(bpy.context.scene, clip, path, span))
+        settings.later(uid, partial(_put_strip, path, span))
     if settings.COMPOSITOR in shot.result_to and layers is not None:
         for label, file in (("Result", path), ("Layers", layers)):
-            later(partial(_read_image, label, file))
-        later(partial(_put_nodes, span))
-
-
-def _read_image(label: str, file: Path, clip: Any) -> None:
-    _image(clip, f"{label} {clip.name}", file)
+            settings.later(uid, partial(_read_image, label, file))
+        settings.later(uid, partial(_put_nodes, span))
 
 
 def _put_nodes(numbers: range, clip: Any) -> None:
@@ -62,7 +48,7 @@ def _put_nodes(numbers: range, clip: Any) -> None:
     comp.put(bpy.context.scene, clip, images, time)
 
 
-def _put_clip(clip: bpy.types.MovieClip, path: Path) -> None:
+def _put_clip(path: Path, clip: Any) -> None:
     mark = f"Result {clip.name}"
     made: Any = comp.own(bpy.data.movieclips, mark) or bpy.data.movieclips.load(str(path))
     made[comp.OWN] = made.name = mark
@@ -73,17 +59,18 @@ def _put_clip(clip: bpy.types.MovieClip, path: Path) -> None:
     made.colorspace_settings.name = _space(clip)
 
 
-def _image(clip: bpy.types.MovieClip, mark: str, path: Path) -> Any:
+def _read_image(label: str, path: Path, clip: Any) -> None:
+    mark = f"{label} {clip.name}"
     image: Any = comp.own(bpy.data.images, mark) or bpy.data.images.load(str(path))
     image[comp.OWN] = image.name = mark
     image.source = "SEQUENCE" if clip.source == "SEQUENCE" else "FILE"
     image.colorspace_settings.name = _space(clip)
     # This also has it read again.
     image.filepath = str(path)
-    return image
 
 
-def _put_strip(scene: Any, clip: bpy.types.MovieClip, path: Path, numbers: range) -> None:
+def _put_strip(path: Path, numbers: range, clip: Any) -> None:
+    scene: Any = bpy.context.scene
     editor = scene.sequence_editor or scene.sequence_editor_create()
     strips = editor.strips if hasattr(editor, "strips") else editor.sequences
     mark = f"Result {clip.name}"

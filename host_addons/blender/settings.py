@@ -14,6 +14,7 @@ from bpy_extras import anim_utils
 
 from engine.wire.recipe import IN_FILES, PEOPLE, plain_recipe, read_entries, sections, with_plate
 
+from .connection import pieces
 from .frames import plate_path, whole_path
 from .preferences import cache_folder
 
@@ -49,6 +50,17 @@ def clip_of(context: bpy.types.Context) -> bpy.types.MovieClip | None:
 def clip_with(uid: int) -> Any:
     """The clip of that number in this session; None once it is removed. Undo makes clips anew."""
     return next((clip for clip in bpy.data.movieclips if clip.session_uid == uid), None)
+
+
+def later(uid: int, piece: Callable[[Any], object]) -> None:
+    """Have a piece done of what would take too long at once; it is given the clip, if that is still there."""
+
+    def do() -> None:
+        found = clip_with(uid)
+        if found is not None:
+            piece(found)
+
+    pieces.append(do)
 
 
 def plain_shot(clip: bpy.types.MovieClip, frame: float | None = None) -> dict[str, Any]:

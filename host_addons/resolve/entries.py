@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from engine.wire.folders import keep, read_kept, settings_folder
+from engine.wire.recipe import without_frames
 from engine.wire.sequence import Files
 
 from . import clip as clips
@@ -64,9 +65,8 @@ def _replace(entry: str, resolve: Any, clip: Clip, learned: dict[str, Any]) -> N
         meant = color.of_render(clip.project)
         files = deliver.render(resolve, clip, meant, folder, learned)
         plate, first = {"path": files.printf, "frames": ""}, files.first
-    shot = recipe | {"tracks": "", "plate": plate | {"colorspace": meant.engine}}
+    shot = without_frames(recipe) | {"plate": plate | {"colorspace": meant.engine}}
     shot["output"] = recipe.get("output", {}) | {"path": str(folder / "result")}
-    shot["matte"] = recipe.get("matte", {}) | {"holdout": ""}
     shot, made = _made(shot, clip, folder, ask=entry != AGAIN)
     if not made.first <= first <= made.last + 1 - clip.duration:
         raise Refused("other-frames", made=f"{made.first}–{made.last}", wanted=f"{first}–{first + clip.duration - 1}")

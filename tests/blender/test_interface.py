@@ -1,6 +1,5 @@
 """The extension in a Blender with a window: what is pressed there, what is drawn, and that nothing ever hangs."""
 
-import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,8 +11,8 @@ from engine import core
 from engine.faces.mesh import SURFACE
 from engine.faces.tracks import Tracks
 from engine.shot import Plate, Shot
-from tests.blender.conftest import VERSIONS, engine_of, find_blender, originals
-from tests.blender.windowed import DATA, DISPLAY, HANGS, MOST, Told, find_window, put_together, spread, tell
+from tests.blender.conftest import originals
+from tests.blender.windowed import DATA, DISPLAY, HANGS, MOST, Told, played
 from tests.jobs.place import FRAMES, Record
 
 __all__ = ["originals"]
@@ -27,12 +26,8 @@ pytestmark = [pytest.mark.blender, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def story(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Told, Path]]:
     """What came of the story, and the folder of the work."""
-    command, blender = find_window(), find_blender(VERSIONS[0])
-    folder = tmp_path_factory.mktemp("window")
-    shutil.copytree(originals, folder / "work")
-    with engine_of(folder) as place:
-        spread(folder / "work/plate", COUNT)
-        yield tell(command, "working", place | put_together(folder, blender), folder), folder / "work"
+    with played("working", COUNT, originals, tmp_path_factory.mktemp("window")) as told:
+        yield told
 
 
 @pytest.fixture

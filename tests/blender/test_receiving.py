@@ -12,8 +12,8 @@ from engine import core
 from engine.faces.mesh import SURFACE
 from engine.faces.tracks import Tracks
 from engine.shot import Plate, Shot
-from tests.blender.conftest import VERSIONS, engine_of, find_blender, originals
-from tests.blender.windowed import DATA, DISPLAY, MOST, Told, find_window, put_together, spread, tell
+from tests.blender.conftest import originals
+from tests.blender.windowed import DATA, DISPLAY, MOST, Told, played
 from tests.jobs.place import FRAMES, Record, read_exr
 
 __all__ = ["originals"]
@@ -31,13 +31,10 @@ pytestmark = [pytest.mark.blender, pytest.mark.slow]
 @pytest.fixture(scope="module")
 def story(originals: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Told, Path]]:
     """What came of the story, and the folder of the work."""
-    command, blender = find_window(), find_blender(VERSIONS[0])
     folder = tmp_path_factory.mktemp("receiving")
-    shutil.copytree(originals, folder / "work")
     shutil.copytree(originals / "grace", folder / "work/other")
-    with engine_of(folder) as place:
-        spread(folder / "work/plate", COUNT)
-        yield tell(command, "receiving", place | put_together(folder, blender), folder), folder / "work"
+    with played("receiving", COUNT, originals, folder) as told:
+        yield told
 
 
 @pytest.fixture

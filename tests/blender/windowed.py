@@ -4,6 +4,8 @@ import json
 import shutil
 import subprocess
 import zipfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -13,7 +15,7 @@ from engine.geometry import Box
 from engine.hosts.extension import NAME, assemble
 from engine.plates.frame import Frame
 from engine.plates.write import write_frame
-from tests.blender.conftest import Blender
+from tests.blender.conftest import VERSIONS, Blender, engine_of, find_blender
 from tests.jobs.place import FRAMES, REPOSITORY, read_exr
 
 STORIES = Path(__file__).with_name("window")
@@ -31,6 +33,16 @@ class Told(NamedTuple):
     notes: dict[str, Any]
     output: str
     status: int
+
+
+@contextmanager
+def played(story: str, frames: int, originals: Path, folder: Path) -> Iterator[tuple[Told, Path]]:
+    """What came of a story that is told of a plate of so many frames, and the folder of the work; its engine lives."""
+    command, blender = find_window(), find_blender(VERSIONS[0])
+    shutil.copytree(originals, folder / "work", dirs_exist_ok=True)
+    with engine_of(folder) as place:
+        spread(folder / "work/plate", frames)
+        yield tell(command, story, place | put_together(folder, blender), folder), folder / "work"
 
 
 def find_window(height: int = 1000) -> list[str]:

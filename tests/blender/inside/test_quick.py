@@ -72,11 +72,11 @@ def test_a_result_of_two_hundred_frames_is_put_where_it_belongs(addon: Any, clip
     shutil.copy(work / "plate/sh.1001.exr", first)
     for number in range(1002, 1201):
         (folder / f"sh.{number}.exr").hardlink_to(first)
-    result, scene = addon("result"), bpy.context.scene
+    result = addon("result")
     places = {
-        "clip": lambda: result._put_clip(clip, first),
-        "strip": lambda: result._put_strip(scene, clip, first, range(1001, 1201)),
-        "image": lambda: result._image(clip, f"Result {clip.name}", first),
+        "clip": lambda: result._put_clip(first, clip),
+        "strip": lambda: result._put_strip(first, range(1001, 1201), clip),
+        "image": lambda: result._read_image("Result", first, clip),
     }
     for name, put in places.items():
         watch = Watch()
