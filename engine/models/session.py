@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,7 @@ _CUDA_OPTIONS = {
     # TensorFloat-32 keeps ten bits of a coordinate: a tenth of a pixel at the far side of a 192 px crop.
     "use_tf32": "0",
 }
+_CPU = ("CPUExecutionProvider",)
 _OTHER_FILE = "Use a model file that was made for this adapter."
 
 
@@ -69,6 +70,33 @@ class Model:
                 found = f"{result.dtype} {result.shape}"
                 raise ModelError(f"{self.spec.file} gave {found} for {tensor.name}{list(tensor.shape)}.", _OTHER_FILE)
         return results
+
+
+class Declared(NamedTuple):
+    """An input or output as a file declares it: onnxruntime's name of its type; a side is a number, a name, or None."""
+
+    name: str
+    type: str
+    shape: tuple[int | str | None, ...]
+
+
+class Untried:
+    """The network of a file of which nothing is known yet, on the CPU.
+
+    To load it may take for ever, or all memory, as may to run it: this is for a process that can be lost.
+    """
+
+    def __init__(self, name: str, content: bytes) -> None:
+        """Raises ModelError when the content is no model that onnxruntime can run."""
+        self._name = name
+        self._session = _opened(name, content, _options(), _CPU)
+        self.inputs = [Declared(node.name, node.type, tuple(node.shape)) for node in self._session.get_inputs()]
+        self.outputs = [Declared(node.name, node.type, tuple(node.shape)) for node in self._session.get_outputs()]
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Run once; the results in the order of the outputs. Raises ModelError."""
+        with _mapped(self._name):
+            return self._session.run(None, feeds)
 
 
 _open_lock = threading.Lock()
@@ -142,15 +170,16 @@ def _options() -> Any:
     return options
 
 
-def _opened(name: str, content: bytes, options: Any) -> Any:
+def _opened(name: str, content: bytes, options: Any, providers: Sequence[Any] = ()) -> Any:
     runtime = _runtime()
     with _mapped(name):
-        return runtime.InferenceSession(content, options, providers=_providers(runtime.get_available_providers()))
+        wanted = list(providers) or _providers(runtime.get_available_providers())
+        return runtime.InferenceSession(content, options, providers=wanted)
 
 
 def _providers(available: Sequence[str]) -> list[Any]:
     cuda = [("CUDAExecutionProvider", _CUDA_OPTIONS)] if "CUDAExecutionProvider" in available else []
-    return [*cuda, "CPUExecutionProvider"]
+    return [*cuda, *_CPU]
 
 
 @functools.cache
