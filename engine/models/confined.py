@@ -11,6 +11,9 @@ import psutil
 
 from engine.errors import ModelError, ModelTimeout
 
+OUT_OF_MEMORY = 77
+"""The status with which the child says that the system refused it memory."""
+
 # Seconds between two looks at the child's memory.
 _LOOK = 0.05
 _NO_WINDOW = getattr(subprocess, "CREATE_NO_WINDOW", 0)
@@ -80,10 +83,6 @@ def _watched(child: "subprocess.Popen[bytes]", request: bytes, limits: Limits, s
     if child.returncode:
         raise ModelError(f"{subject} ended its process with status {child.returncode}.", "Do not use this file.")
     return answer
-
-
-OUT_OF_MEMORY = 77
-"""The status with which the child says that the system refused it memory."""
 
 
 def _memory(pid: int) -> int:
