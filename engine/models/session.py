@@ -10,7 +10,7 @@ import os
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -33,6 +33,7 @@ _CUDA_OPTIONS = {
     "use_tf32": "0",
 }
 _CPU = ("CPUExecutionProvider",)
+_TYPES = {"float": np.float32, "float16": np.float16}
 _OTHER_FILE = "Use a model file that was made for this adapter."
 
 
@@ -60,16 +61,17 @@ class Model:
         ModelError when the network fails or gives other shapes than its spec.
         """
         sizes = _sizes_of_feeds(self.spec, feeds)
-        contiguous = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
+        types = {tensor.name: _TYPES[tensor.type] for tensor in self.spec.inputs}
+        contiguous = {name: np.ascontiguousarray(array, types[name]) for name, array in feeds.items()}
         options = _runtime().RunOptions()
         options.log_severity_level = _FATAL_ONLY
         with _watched(self.spec.file, options, timeout), _mapped(self.spec.file):
             results = self._session.run(self._output_names, contiguous, options)
         for tensor, result in zip(self.spec.outputs, results, strict=True):
-            if result.dtype != np.float32 or not _fits(tensor.shape, result.shape, dict(sizes)):
+            if result.dtype != _TYPES[tensor.type] or not _fits(tensor.shape, result.shape, dict(sizes)):
                 found = f"{result.dtype} {result.shape}"
                 raise ModelError(f"{self.spec.file} gave {found} for {tensor.name}{list(tensor.shape)}.", _OTHER_FILE)
-        return results
+        return [np.asarray(result, np.float32) for result in results]
 
 
 class Declared(NamedTuple):
@@ -136,6 +138,21 @@ def open_file(path: Path, spec: ModelSpec, sha256: str | None = None) -> Model:
     _check_tensors(path.name, "input", spec.inputs, session.get_inputs())
     _check_tensors(path.name, "output", spec.outputs, session.get_outputs())
     return Model(spec, session)
+
+
+def open_declared(
+    name: str, content: bytes, spec_of: Callable[[Sequence[Declared], Sequence[Declared]], ModelSpec]
+) -> Model:
+    """Open a model as the spec that `spec_of` makes of the inputs and outputs that it declares; not cached.
+
+    The file may have more outputs than the spec. `name` is what messages call it. Raises ModelError, as `spec_of` may.
+    """
+    session = _opened(name, content, _options())
+    inputs, outputs = (
+        [Declared(node.name, node.type, tuple(node.shape)) for node in nodes]
+        for nodes in (session.get_inputs(), session.get_outputs())
+    )
+    return Model(spec_of(inputs, outputs), session)
 
 
 def ran_by(name: str) -> dict[str, int]:
