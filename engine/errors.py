@@ -102,6 +102,13 @@ class ModelTimeout(ModelError):
     code = "model-timeout"
 
 
+class DownloadError(ModelError):
+    """A model's publisher cannot be reached, or does not have the file; the same call may succeed later."""
+
+    code = "download"
+    retry = True
+
+
 class NoFace(FaceplateError):
     """No face was found where one is needed."""
 

@@ -23,7 +23,7 @@ from engine.errors import OutputError, OutputRefused, RecipeError
 from engine.events import shown
 from engine.folders import make_folder
 from engine.provenance import consent
-from engine.shot import Replace, Shot
+from engine.shot import Replace, Shot, is_model_file
 
 LIKE = "like:"
 SUFFIX = ".toml"
@@ -278,6 +278,7 @@ def with_paths(shot: Shot, change: Callable[[str], str]) -> Shot:
     replace = msgspec.structs.replace
     return replace(
         shot,
+        swapper=changed(shot.swapper) if is_model_file(shot.swapper) else shot.swapper,
         tracks=changed(shot.tracks),
         plate=replace(shot.plate, path=changed(shot.plate.path)),
         matte=replace(shot.matte, holdout=changed(shot.matte.holdout)),

@@ -17,11 +17,15 @@ from engine.faces.tracks import FaceGeometry, Track, Tracks
 from engine.geometry import Box, extent
 from engine.kept import NOTHING, Keep, files_key
 from engine.layers import Layers
+from engine.models.locate import open_named
 from engine.plates.color import PlateColor
 from engine.plates.frame import Frame
 from engine.plates.holdout import Holdout
-from engine.shot import Shot
+from engine.shot import MESH, Shot
 from engine.swappers.base import Crop, Patch, Swapper
+from engine.swappers.dfm import DfmSwapper
+from engine.swappers.embedding import EmbeddingSwapper
+from engine.swappers.image import ImageSwapper
 from engine.swappers.mesh import MeshSwapper
 from engine.swappers.references import Identity, find_pictures, load_identity
 from kernels.blend import matching_grain, seam_gain
@@ -89,8 +93,8 @@ class Renderer:
 
         With `keep` what a frame's faces are made from is kept for when the frame is rendered with other settings.
 
-        Raises IdentityError for an identity that cannot be used, NoFace for a face that is not in the shot, and
-        PlateError for a holdout that is not there.
+        Raises IdentityError for an identity that cannot be used, ModelError for a network that cannot, NoFace for a
+        face that is not in the shot, and PlateError for a holdout that is not there.
         """
         exposure = tracks.exposure if shot.view.exposure == "auto" else shot.view.exposure
         self._shot = shot
@@ -223,9 +227,16 @@ def _read_identity(folder: Path, keep: Keep) -> Identity:
 
 
 def _make_swapper(identity: Identity, shot: Shot, keep: Keep) -> Swapper:
-    match shot.swapper:
-        case "mesh":
-            return MeshSwapper(identity, shot, keep)
+    if shot.swapper == MESH:
+        return MeshSwapper(identity, shot, keep)
+    network = open_named(shot.swapper, "embedding", "image", "dfm")
+    match network.manifest.family:
+        case "embedding":
+            return EmbeddingSwapper(network, identity, shot, keep)
+        case "image":
+            return ImageSwapper(network, identity, shot, keep)
+        case _:
+            return DfmSwapper(network, shot, keep)
 
 
 def _alpha(frame: Frame, box: Box) -> Float32 | None:

@@ -37,7 +37,7 @@ class Marks:
     def __init__(self, shot: Shot, plate: Plate, tracks: Tracks, consents: Sequence[Consent]) -> None:
         """Reads the bytes of the identities' pictures. Raises `IdentityError`."""
         persons = ", ".join(dict.fromkeys(consent.person for consent in consents))
-        self._replaced = f"face replaced by {shot.swapper}; person: {persons}"
+        self._replaced = f"face replaced by {portable(shot)['swapper']}; person: {persons}"
         self._recipe = msgspec.json.encode(portable(shot), order="deterministic").decode()
         self._output = shot.output
         self.digest = _digest(

@@ -17,6 +17,8 @@ Layer = Literal["patch", "matte", "stmap"]
 LayersIn = Literal["file", "cropped-file", "part", "picture"]
 Compression = Literal["same", "none", "rle", "zips", "zip", "piz"]
 Chunks = Literal["auto", "same", "stored"]
+MESH = "mesh"
+_MODELS = (".onnx", ".dfm")
 
 
 class Plate(msgspec.Struct, frozen=True, kw_only=True):
@@ -106,6 +108,20 @@ class Mesh(msgspec.Struct, frozen=True, kw_only=True):
     blink: Annotated[Fraction, Meta(description="How far the plate's own lids return when the eyes close.")] = 1.0
 
 
+class Network(msgspec.Struct, frozen=True, kw_only=True):
+    """Swappers with a network: how large a picture it makes, and how far it goes."""
+
+    boost: Annotated[
+        int,
+        Meta(ge=1, le=8, description="Pixel boost: how many times the network's own size the new face is made at."),
+    ] = 1
+    likeness: Annotated[
+        Fraction,
+        Meta(description="Likeness of networks that know the person by an embedding; 0.5 leaves it as it is."),
+    ] = 0.5
+    morph: Annotated[Fraction, Meta(description="Morph value of a DFM that takes one.")] = 0.5
+
+
 class Match(msgspec.Struct, frozen=True, kw_only=True):
     """How the patch takes the plate's look."""
 
@@ -188,7 +204,14 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
 class Shot(msgspec.Struct, frozen=True, kw_only=True):
     """The recipe. Paths are as the process sees them; `engine.recipe` makes them relative to the file and back."""
 
-    swapper: Annotated[Literal["mesh"], Meta(description="What makes the new face.")] = "mesh"
+    swapper: Annotated[
+        str,
+        Meta(
+            min_length=1,
+            extra={"expects": "mesh, the name of an installed model, or the path of a model with its manifest"},
+            description="What makes the new face.",
+        ),
+    ] = MESH
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Seed of the grain; the frame number is added.")] = 0
     tracks: Annotated[
         str,
@@ -199,20 +222,27 @@ class Shot(msgspec.Struct, frozen=True, kw_only=True):
     solve: Solve = Solve()
     view: View = View()
     mesh: Mesh = Mesh()
+    network: Network = Network()
     match: Match = Match()
     matte: Matte = Matte()
     composite: Composite = Composite()
     output: Output = Output()
 
 
+def is_model_file(swapper: str) -> bool:
+    """Whether a recipe's swapper is the path of a model, not a name."""
+    return PurePath(swapper).suffix.lower() in _MODELS
+
+
 def portable(shot: Shot) -> dict[str, Any]:
     """The recipe as plain values, without what differs between machines and runs: for the header of a frame.
 
-    The folders of the plate and of the identities are cut to their last name; the frames asked for, the tracks file
-    and the output's place are left out.
+    The folders of the plate, of a model and of the identities are cut to their last name; the frames asked for, the
+    tracks file and the output's place are left out.
     """
     plain = msgspec.to_builtins(shot)
     del plain["tracks"], plain["output"]["path"], plain["plate"]["frames"]
+    plain["swapper"] = _last_name(shot.swapper) if is_model_file(shot.swapper) else shot.swapper
     plain["plate"]["path"] = _last_name(shot.plate.path)
     plain["matte"]["holdout"] = _last_name(shot.matte.holdout)
     for entry, replace in zip(plain["replace"], shot.replace, strict=True):

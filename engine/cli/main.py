@@ -10,6 +10,7 @@ import typer
 
 from engine import __version__
 from engine.cli import engine as engine_commands
+from engine.cli import models as model_commands
 from engine.cli.demo import demo
 from engine.cli.doctor import doctor
 from engine.cli.hosts import install
@@ -33,12 +34,23 @@ app = typer.Typer(
 identity = typer.Typer(help="The people whose faces are used.", no_args_is_help=True, rich_markup_mode=None)
 engine = typer.Typer(help="The engine behind the commands.", no_args_is_help=True, rich_markup_mode=None)
 hosts = typer.Typer(help="The programs that Faceplate works in.", no_args_is_help=True, rich_markup_mode=None)
+models = typer.Typer(help="The networks that faces are replaced with.", no_args_is_help=True, rich_markup_mode=None)
 for command in (swap, review, solve, render, verify, info, jobs, demo, doctor, settings):
     app.command()(command)
 identity.command()(init)
 app.add_typer(identity, name="identity")
 hosts.command()(install)
 app.add_typer(hosts, name="hosts")
+models.command("list")(model_commands.list_models)
+for command in (
+    model_commands.show,
+    model_commands.add,
+    model_commands.get,
+    model_commands.check,
+    model_commands.remove,
+):
+    models.command()(command)
+app.add_typer(models, name="models")
 for command in (
     engine_commands.start,
     engine_commands.stop,

@@ -27,10 +27,10 @@ SETTINGS = "settings.json"
 
 # Seconds.
 _PATIENCE = 300.0
-# What the clip says itself, and what there is only one of.
-_LEFT_OUT = ("plate.path", "swapper")
+# What the clip says itself.
+_LEFT_OUT = ("plate.path",)
 # Sections whose values may differ from frame to frame.
-_ANIMATABLE = ("mesh", "match", "matte", "composite")
+_ANIMATABLE = ("mesh", "network", "match", "matte", "composite")
 _PATHS = {
     "tracks": "FILE_PATH",
     "output.path": "DIR_PATH",

@@ -9,7 +9,7 @@ import io
 import zipfile
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
+from typing import Literal, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -25,13 +25,15 @@ _DAMAGED = "Install Faceplate again."
 
 
 class Tensor(NamedTuple):
-    """One input or output of a network, float32. A dimension is a number, or a name where it may vary.
+    """One input or output of a network. A dimension is a number, or a name where it may vary.
 
-    A name that occurs twice among the inputs of one model is one number: inputs called "N" have one batch size.
+    A name that occurs twice among the inputs of one model is one number: inputs called "N" have one batch size. The
+    type is the file's own; adapters give and take float32.
     """
 
     name: str
     shape: tuple[int | str, ...]
+    type: Literal["float", "float16"] = "float"
 
 
 @dataclass(frozen=True)

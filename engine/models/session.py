@@ -10,10 +10,10 @@ import os
 import tempfile
 import threading
 from collections import Counter
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -32,6 +32,8 @@ _CUDA_OPTIONS = {
     # TensorFloat-32 keeps ten bits of a coordinate: a tenth of a pixel at the far side of a 192 px crop.
     "use_tf32": "0",
 }
+_CPU = ("CPUExecutionProvider",)
+_TYPES = {"float": np.float32, "float16": np.float16}
 _OTHER_FILE = "Use a model file that was made for this adapter."
 
 
@@ -59,16 +61,44 @@ class Model:
         ModelError when the network fails or gives other shapes than its spec.
         """
         sizes = _sizes_of_feeds(self.spec, feeds)
-        contiguous = {name: np.ascontiguousarray(array) for name, array in feeds.items()}
+        types = {tensor.name: _TYPES[tensor.type] for tensor in self.spec.inputs}
+        contiguous = {name: np.ascontiguousarray(array, types[name]) for name, array in feeds.items()}
         options = _runtime().RunOptions()
         options.log_severity_level = _FATAL_ONLY
         with _watched(self.spec.file, options, timeout), _mapped(self.spec.file):
             results = self._session.run(self._output_names, contiguous, options)
         for tensor, result in zip(self.spec.outputs, results, strict=True):
-            if result.dtype != np.float32 or not _fits(tensor.shape, result.shape, dict(sizes)):
+            if result.dtype != _TYPES[tensor.type] or not _fits(tensor.shape, result.shape, dict(sizes)):
                 found = f"{result.dtype} {result.shape}"
                 raise ModelError(f"{self.spec.file} gave {found} for {tensor.name}{list(tensor.shape)}.", _OTHER_FILE)
-        return results
+        return [np.asarray(result, np.float32) for result in results]
+
+
+class Declared(NamedTuple):
+    """An input or output as a file declares it: onnxruntime's name of its type; a side is a number, a name, or None."""
+
+    name: str
+    type: str
+    shape: tuple[int | str | None, ...]
+
+
+class Untried:
+    """The network of a file of which nothing is known yet, on the CPU.
+
+    To load it may take for ever, or all memory, as may to run it: this is for a process that can be lost.
+    """
+
+    def __init__(self, name: str, content: bytes) -> None:
+        """Raises ModelError when the content is no model that onnxruntime can run."""
+        self._name = name
+        self._session = _opened(name, content, _options(), _CPU)
+        self.inputs = [Declared(node.name, node.type, tuple(node.shape)) for node in self._session.get_inputs()]
+        self.outputs = [Declared(node.name, node.type, tuple(node.shape)) for node in self._session.get_outputs()]
+
+    def run(self, feeds: Mapping[str, NDArray[Any]]) -> list[NDArray[Any]]:
+        """Run once; the results in the order of the outputs. Raises ModelError."""
+        with _mapped(self._name):
+            return self._session.run(None, feeds)
 
 
 _open_lock = threading.Lock()
@@ -110,6 +140,21 @@ def open_file(path: Path, spec: ModelSpec, sha256: str | None = None) -> Model:
     return Model(spec, session)
 
 
+def open_declared(
+    name: str, content: bytes, spec_of: Callable[[Sequence[Declared], Sequence[Declared]], ModelSpec]
+) -> Model:
+    """Open a model as the spec that `spec_of` makes of the inputs and outputs that it declares; not cached.
+
+    The file may have more outputs than the spec. `name` is what messages call it. Raises ModelError, as `spec_of` may.
+    """
+    session = _opened(name, content, _options())
+    inputs, outputs = (
+        [Declared(node.name, node.type, tuple(node.shape)) for node in nodes]
+        for nodes in (session.get_inputs(), session.get_outputs())
+    )
+    return Model(spec_of(inputs, outputs), session)
+
+
 def ran_by(name: str) -> dict[str, int]:
     """Run a bundled network once, on zeros: how many of its operators each of onnxruntime's providers ran.
 
@@ -142,15 +187,16 @@ def _options() -> Any:
     return options
 
 
-def _opened(name: str, content: bytes, options: Any) -> Any:
+def _opened(name: str, content: bytes, options: Any, providers: Sequence[Any] = ()) -> Any:
     runtime = _runtime()
     with _mapped(name):
-        return runtime.InferenceSession(content, options, providers=_providers(runtime.get_available_providers()))
+        wanted = list(providers) or _providers(runtime.get_available_providers())
+        return runtime.InferenceSession(content, options, providers=wanted)
 
 
 def _providers(available: Sequence[str]) -> list[Any]:
     cuda = [("CUDAExecutionProvider", _CUDA_OPTIONS)] if "CUDAExecutionProvider" in available else []
-    return [*cuda, "CPUExecutionProvider"]
+    return [*cuda, *_CPU]
 
 
 @functools.cache

@@ -19,6 +19,6 @@ def make_centerface(content: bytes) -> bytes:
     del graph.input[:], graph.output[:]
     spec = MODELS["centerface"]
     for declared, tensors in ((graph.input, spec.inputs), (graph.output, spec.outputs)):
-        declared.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in tensors)
+        declared.extend(helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape, _ in tensors)
     onnx.checker.check_model(model)
     return model.SerializeToString()

@@ -58,8 +58,8 @@ class GraphBuilder:
         graph = helper.make_graph(
             self._nodes,
             name,
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in spec.inputs],
-            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape in spec.outputs],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape, _ in spec.inputs],
+            [helper.make_tensor_value_info(name, TensorProto.FLOAT, shape) for name, shape, _ in spec.outputs],
             [numpy_helper.from_array(array, key) for key, array in self._constants.values()],
         )
         opsets = [helper.make_opsetid("", OPSET)]

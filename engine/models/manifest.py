@@ -1,0 +1,131 @@
+"""What an adapter is told of a network that a person brings: a TOML file beside the model, or one that comes with us.
+
+A new public model is a new manifest. The published ones were read from the sources of programs that run these models,
+not from the model files; so a file is held against its manifest when it is added. An empty `sha256` or `url` means
+that the publisher's is not known, an absent `commercial` that the licence does not say.
+"""
+
+import functools
+from pathlib import Path
+from typing import Annotated, Literal
+
+import msgspec
+import tomlkit
+from msgspec import Meta
+
+from engine import toml_file
+from engine.errors import ModelError
+from engine.events import shown
+
+FOLDER = Path(__file__).parent / "manifests"
+
+Family = Literal["embedding", "image", "dfm", "enhancer", "occlusion", "recogniser", "converter"]
+Template = Literal["arcface_128", "arcface_112_v1", "arcface_112_v2", "ffhq_512", "mtcnn_512", "dfl_whole_face"]
+Role = Literal["target", "source", "morph", "weight", "face", "mask", "target mask", "embedding"]
+Side = Annotated[int, Meta(ge=1, le=8192)]
+Sides = tuple[Side | str, ...]
+Finite = Annotated[float, Meta(ge=-1e6, le=1e6)]
+Colour = tuple[Finite, Finite, Finite]
+Positive = Annotated[float, Meta(gt=0.0, le=1e6)]
+
+_REMEDY = "Correct the manifest; those in engine/models/manifests are examples."
+
+
+class Port(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """One input or output, and what it holds.
+
+    An output without a name is the one at its place, where the publisher's name is not known. A side of `shape` is a
+    number, or a name where it may vary.
+    """
+
+    role: Role
+    name: str = ""
+    shape: Sides
+    type: Literal["float", "float16"] = "float"
+
+
+class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
+    """A model file and how it is used.
+
+    template, size: how the face lies in the picture that it takes, and that picture's side in pixels; 0 where the file
+    itself says. mean, std: a value v of the model view [0, 1] is fed as (v - mean) / std, by channel in the picture's
+    own order. range: values of the output that are black and white. source: what is made of the person: the embedding
+    by the graph's own matrix ("emap"), by another network ("converter"), as it is ("plain"), a picture, or nothing;
+    normalised: whether it then has length 1. consent: whose a DFM needs. origin: the publisher's page.
+    """
+
+    name: str
+    family: Family
+    file: str = ""
+    sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+    template: Template = "arcface_128"
+    size: Annotated[int, Meta(ge=0, le=8192)] = 0
+    mean: Colour = (0.0, 0.0, 0.0)
+    std: tuple[Positive, Positive, Positive] = (1.0, 1.0, 1.0)
+    range: tuple[Finite, Finite] = (0.0, 1.0)
+    channels: Literal["rgb", "bgr"] = "rgb"
+    layout: Literal["nchw", "nhwc"] = "nchw"
+    source: Literal["emap", "converter", "plain", "picture", "none"] = "none"
+    normalised: bool = False
+    converter: str = ""
+    source_template: Template = "arcface_112_v2"
+    source_size: Annotated[int, Meta(ge=0, le=8192)] = 0
+    inputs: tuple[Port, ...] = ()
+    outputs: tuple[Port, ...] = ()
+    licence: str = ""
+    commercial: bool | None = None
+    consent: str = ""
+    origin: str = ""
+    url: str = ""
+
+
+def read(path: Path) -> Manifest:
+    """Read a manifest. Raises ModelError, which says what is wrong with it."""
+    try:
+        found = msgspec.convert(toml_file.read(path), Manifest)
+        fault = _fault(found)
+    except FileNotFoundError as error:
+        raise ModelError(f"There is no manifest {shown(path)}.", _REMEDY) from error
+    except toml_file.TomlError as error:
+        raise ModelError(f"The manifest {shown(path)} {error}.", _REMEDY) from error
+    except msgspec.ValidationError as error:
+        raise ModelError(f"The manifest {shown(path)} cannot be used: {shown(str(error))}.", _REMEDY) from error
+    if fault:
+        raise ModelError(f"The manifest {shown(path)} cannot be used: {fault}.", _REMEDY)
+    return found
+
+
+def known() -> dict[str, Manifest]:
+    """The published models' manifests, which come with Faceplate, by name. Raises ModelError."""
+    return dict(_published())
+
+
+def to_text(manifest: Manifest) -> str:
+    """The manifest as TOML; `read` gives the same back."""
+    plain = msgspec.to_builtins(manifest)
+    return tomlkit.dumps({key: value for key, value in plain.items() if value is not None})
+
+
+@functools.cache
+def _published() -> dict[str, Manifest]:
+    manifests = [read(path) for path in sorted(FOLDER.glob("*.toml"))]
+    return {manifest.name: manifest for manifest in manifests}
+
+
+def _fault(manifest: Manifest) -> str:
+    """What contradicts itself, as the end of a sentence; empty where nothing does."""
+    roles = [port.role for port in manifest.inputs]
+    if not roles or not manifest.outputs:
+        return "it names no inputs or no outputs"
+    if len(set(roles)) < len(roles) or not all(port.name for port in manifest.inputs):
+        return "each input has a name and a role of its own"
+    if manifest.range[0] >= manifest.range[1]:
+        return "its range does not rise"
+    if (manifest.source == "converter") != bool(manifest.converter):
+        return "a converter is named where the source is one, and nowhere else"
+    wants_source = manifest.source != "none"
+    if manifest.family in ("embedding", "image") and not (wants_source and "source" in roles and "target" in roles):
+        return f"the family {manifest.family} has the inputs source and target"
+    if manifest.family == "dfm" and (wants_source or "target" not in roles):
+        return "a DFM has the input target, and no source"
+    return ""

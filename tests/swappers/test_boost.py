@@ -1,0 +1,65 @@
+"""Pixel boost's pictures, the places of the published templates, and the matrix inside a model's file."""
+
+import numpy as np
+import pytest
+
+from engine.errors import ModelError
+from engine.models.catalogue import canonical_mesh
+from engine.models.initializer import last_initializer
+from engine.swappers.boost import join, split
+from engine.swappers.templates import TEMPLATES, five_points, picture_to_template
+
+
+@pytest.mark.parametrize("boost", [1, 2, 3, 4, 8])
+def test_pictures_are_every_nth_pixel_and_make_the_crop_again(boost):
+    y, x = np.mgrid[0 : 24 * boost, 0 : 24 * boost].astype(np.float32)
+    crop = np.stack([x, y, x + y], axis=2)
+    pictures = split(crop, boost)
+    assert pictures.shape == (boost * boost, 24, 24, 3)
+    whole = join(pictures, boost)
+    inner = slice(3 * boost, -3 * boost)
+    np.testing.assert_allclose(whole[inner, inner], crop[inner, inner], atol=1e-3)
+    for number, picture in enumerate(pictures):
+        np.testing.assert_array_equal(picture, whole[number // boost :: boost, number % boost :: boost])
+
+
+@pytest.mark.parametrize("boost", [2, 3, 4, 8])
+def test_what_a_small_picture_cannot_hold_is_not_folded_into_it(boost):
+    """A wave of one picture's pixel spacing would be a flat shift of each."""
+    x = np.arange(32 * boost, dtype=np.float32)
+    wave = np.cos(2 * np.pi * x / boost)
+    crop = np.broadcast_to(wave[None, :, None], (32 * boost, 32 * boost, 1)).astype(np.float32)
+    middle = split(crop, boost)[:, 8:-8, 8:-8]
+    assert np.abs(middle).max() < 0.35 * np.abs(wave).max()
+
+
+@pytest.mark.parametrize("template", TEMPLATES)
+def test_a_face_lies_where_the_template_has_it(template):
+    vertices = canonical_mesh().vertices.astype(np.float64) * [30.0, -30.0, -30.0]
+    mesh = np.concatenate([vertices, np.repeat(vertices[:1], 10, axis=0)]) + [900.0, 400.0, 0.0]
+    matrix = picture_to_template(mesh, template, 256)
+    placed = five_points(mesh) @ matrix[:, :2].T + matrix[:, 2]
+    # Nobody's face is the template's: two hundredths of the side are the most that one is off.
+    assert np.linalg.norm(placed / 256 - TEMPLATES[template], axis=1).max() < 0.02
+    assert np.linalg.det(matrix[:, :2]) > 0
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x3a\xff", b"\x3a\x02\x2a\x00", b"\xff" * 40, b"\x3a\x05\x2a\x03\x0b\x00\x00"]
+)
+def test_a_file_with_no_constant_is_refused(content):
+    with pytest.raises(ModelError, match="none that can be read"):
+        last_initializer(content, "broken", (2, 2))
+
+
+@pytest.mark.parametrize("raw", [True, False])
+def test_the_last_constant_is_read_as_onnx_reads_it(raw):
+    onnx = pytest.importorskip("onnx", reason="needs onnx to write a model")
+    matrices = [np.random.default_rng(seed).standard_normal((3, 5)).astype(np.float32) for seed in (0, 1)]
+    tensors = [
+        onnx.helper.make_tensor(str(i), onnx.TensorProto.FLOAT, m.shape, m.tobytes() if raw else m.ravel(), raw)
+        for i, m in enumerate(matrices)
+    ]
+    graph = onnx.helper.make_graph([], "none", [], [], tensors)
+    content = onnx.helper.make_model(graph).SerializeToString()
+    np.testing.assert_array_equal(last_initializer(content, "two", (3, 5)), matrices[1])
