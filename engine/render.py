@@ -22,7 +22,7 @@ from engine.plates.color import PlateColor
 from engine.plates.frame import Frame
 from engine.plates.holdout import Holdout
 from engine.shot import MESH, Shot
-from engine.swappers.base import Crop, Patch, Swapper
+from engine.swappers.base import Crop, Patch, Seen, Swapper
 from engine.swappers.dfm import DfmSwapper
 from engine.swappers.embedding import EmbeddingSwapper
 from engine.swappers.image import ImageSwapper
@@ -57,7 +57,7 @@ class _Job(NamedTuple):
 class _Sight(NamedTuple):
     """A face as the plate shows it, before anything is changed.
 
-    plate: (h, w, 3) of the box, plate-linear, unpremultiplied. seen: the crop, model view.
+    plate: (h, w, 3) of the box, plate-linear, unpremultiplied.
     """
 
     swapper: Swapper
@@ -65,7 +65,7 @@ class _Sight(NamedTuple):
     crop: Crop
     box: Box
     plate: Float32
-    seen: Float32
+    seen: Seen
 
 
 class _Placed(NamedTuple):
@@ -131,29 +131,32 @@ class Renderer:
         All faces are looked at before the first is changed, and the larger, nearer ones come last.
         """
         stages: dict[str, float] = {}
+        shot = self._shot
         frame.changes_in(Box(0, 0, 0, 0))
-        layers = Layers(frame, self._shot.output.layers)
+        layers = Layers(frame, shot.output.layers)
         present = [(job.swapper, face) for job in self._jobs if (face := job.track.at(frame.number)) is not None]
         present.sort(key=lambda pair: face_width(pair[1].mesh))
         with _timed(stages, "view"):
-            sights = [sight for pair in present if (sight := self._look(frame, *pair)) is not None]
+            sights = [sight for pair in present if (sight := self._look(frame, shot, *pair)) is not None]
         counts = [done for sight in sights if (done := self._replace(frame, layers, sight, stages)) is not None]
         total = Counts(*np.sum([Counts(0, 0, 0, 0), *counts], axis=0).tolist())
         return RenderReport(len(counts), stages, total._asdict())
 
-    def _look(self, frame: Frame, swapper: Swapper, face: FaceGeometry) -> _Sight | None:
+    def _look(self, frame: Frame, shot: Shot, swapper: Swapper, face: FaceGeometry) -> _Sight | None:
         crop = swapper.crop(face, frame.data_window)
         box = _box_of(crop).intersect(frame.data_window)
         if box.empty:
             return None
         plate = _unpremultiplied(frame.rgb(box), _alpha(frame, box))
-        seen = view(_resampled(plate, invert(crop.from_box(box)), crop.size), self._view)
+        picture = view(_resampled(plate, invert(crop.from_box(box)), crop.size), self._view)
+        seen = Seen(picture, crop.points(face.mesh), self._view, shot)
         return _Sight(swapper, face, crop, box, plate, seen)
 
     def _replace(self, frame: Frame, layers: Layers, sight: _Sight, stages: dict[str, float]) -> Counts | None:
         """Replace one face; None when nothing of it is seen."""
+        shot = sight.seen.shot
         with _timed(stages, "swap"):
-            patch = sight.swapper.swap(sight.seen, sight.crop.points(sight.face.mesh), self._view)
+            patch = sight.swapper.swap(sight.seen)
             placed = self._place(patch, sight)
             if self._holdout is not None:
                 held = self._holdout.read(frame.number, sight.box, frame.display_window, frame.data_window)
@@ -162,7 +165,7 @@ class Renderer:
         if not placed.matte.any():
             return None
         with _timed(stages, "seam"):
-            width, amount = face_width(sight.face.mesh), self._shot.composite.seam
+            width, amount = face_width(sight.face.mesh), shot.composite.seam
             hull, skin = placed.hull, placed.skin
             scratch = self._scratch
             correction = seam_gain(
@@ -171,7 +174,7 @@ class Renderer:
                 workspace=scratch,
             )
         with _timed(stages, "grain"):
-            key, amount = (frame.number, self._shot.seed), self._shot.composite.grain
+            key, amount = (frame.number, shot.seed), shot.composite.grain
             origin = sight.box.x0, sight.box.y0
             grain = matching_grain(
                 *(sight.plate, placed.pixels, placed.matte, skin, self._view, *key, origin, amount),
@@ -203,7 +206,9 @@ class Renderer:
 
     def _place(self, patch: Patch, sight: _Sight) -> _Placed:
         to_crop, size = sight.crop.from_box(sight.box), (sight.box.height, sight.box.width)
-        matte = _resampled(patch.matte[..., None], to_crop, size)[..., 0] * np.float32(self._shot.composite.opacity)
+        matte = _resampled(patch.matte[..., None], to_crop, size)[..., 0] * np.float32(
+            sight.seen.shot.composite.opacity
+        )
         return _Placed(
             _resampled(patch.pixels, to_crop, size),
             matte,
@@ -228,15 +233,15 @@ def _read_identity(folder: Path, keep: Keep) -> Identity:
 
 def _make_swapper(identity: Identity, shot: Shot, keep: Keep) -> Swapper:
     if shot.swapper == MESH:
-        return MeshSwapper(identity, shot, keep)
-    network = open_named(shot.swapper, "embedding", "image", "dfm")
+        return MeshSwapper(identity, keep)
+    network, boost = open_named(shot.swapper, "embedding", "image", "dfm"), shot.network.boost
     match network.manifest.family:
         case "embedding":
-            return EmbeddingSwapper(network, identity, shot, keep)
+            return EmbeddingSwapper(network, identity, boost, keep)
         case "image":
-            return ImageSwapper(network, identity, shot, keep)
+            return ImageSwapper(network, identity, boost, keep)
         case _:
-            return DfmSwapper(network, shot, keep)
+            return DfmSwapper(network, boost, keep)
 
 
 def _alpha(frame: Frame, box: Box) -> Float32 | None:

@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.faces.tracks import FaceGeometry
 from engine.geometry import Box
+from engine.shot import Shot
 from kernels.view import ModelView
 
 Float32 = NDArray[np.float32]
@@ -43,6 +44,19 @@ class Crop(NamedTuple):
         return np.column_stack([moved, plate[:, 2] * np.sqrt(abs(np.linalg.det(linear)))])
 
 
+class Seen(NamedTuple):
+    """A face as a swapper is shown it, and what is asked for in its frame.
+
+    picture: (h, w, 3) the crop, model view [0, 1]. mesh: (478, 3) in the crop's pixels. shot: the recipe, as its keys
+    have it in this frame.
+    """
+
+    picture: Float32
+    mesh: NDArray[np.float64]
+    model_view: ModelView
+    shot: Shot
+
+
 class Patch(NamedTuple):
     """What a swapper made, over the crop.
 
@@ -63,12 +77,12 @@ class Patch(NamedTuple):
 
 
 class Swapper(Protocol):
-    """A family of swapper, bound to one identity and one recipe."""
+    """A family of swapper, bound to one identity."""
 
     def crop(self, face: FaceGeometry, bounds: Box) -> Crop:
         """The crop this swapper wants of a face in a plate whose pixels lie in `bounds`; empty when it has none."""
         ...
 
-    def swap(self, seen: Float32, mesh: NDArray[np.float64], model_view: ModelView) -> Patch:
-        """Replace the face whose 478-point `mesh` is given in the pixels of `seen` (h, w, 3), model view [0, 1]."""
+    def swap(self, seen: Seen) -> Patch:
+        """Make the new face. Raises ModelError."""
         ...

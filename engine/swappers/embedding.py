@@ -12,7 +12,7 @@ from engine.kept import NOTHING, Keep
 from engine.models.brought import Brought
 from engine.models.locate import open_named
 from engine.models.manifest import Role
-from engine.shot import Shot
+from engine.swappers.base import Seen
 from engine.swappers.network import NetworkSwapper
 from engine.swappers.references import Identity, Reference
 from engine.swappers.templates import picture_to_template
@@ -29,19 +29,19 @@ MOST_PUSH = 0.35
 class EmbeddingSwapper(NetworkSwapper):
     """See the module. Raises ModelError where the recogniser or the converter is not installed."""
 
-    def __init__(self, network: Brought, identity: Identity, shot: Shot, keep: Keep = NOTHING) -> None:
-        super().__init__(network, shot, identity.digest, keep)
+    def __init__(self, network: Brought, identity: Identity, boost: int, keep: Keep = NOTHING) -> None:
+        super().__init__(network, boost, identity.digest, keep)
         self._recogniser = open_named(RECOGNISER, "recogniser")
         manifest = network.manifest
         self._converter = open_named(manifest.converter, "converter") if manifest.converter else None
         self._embedding = robust_mean(np.array([_of_reference(self._recogniser, each) for each in identity.references]))
 
-    def told(self, seen: Float32, mesh: NDArray[np.float64]) -> dict[Role, Float32]:
+    def told(self, seen: Seen) -> dict[Role, Float32]:
         """The source (1, 512)."""
-        push = MOST_PUSH * (1.0 - 2.0 * self._shot.network.likeness)
+        push = MOST_PUSH * (1.0 - 2.0 * seen.shot.network.likeness)
         if push == 0.0:
             return {"source": self._source(self._embedding)}
-        target = embed(self._recogniser, seen, mesh)
+        target = embed(self._recogniser, seen.picture, seen.mesh)
         # ArcFace's vectors are longer for better pictures; only their directions are somebody's.
         target *= np.linalg.norm(self._embedding) / max(float(np.linalg.norm(target)), 1e-6)
         return {"source": self._source(np.asarray(self._embedding * (1.0 - push) + target * push, np.float32))}

@@ -6,7 +6,7 @@ from numpy.typing import NDArray
 from engine.kept import NOTHING, Keep
 from engine.models.brought import Brought
 from engine.models.manifest import Role
-from engine.shot import Shot
+from engine.swappers.base import Seen
 from engine.swappers.embedding import shown_reference
 from engine.swappers.network import NetworkSwapper
 from engine.swappers.references import Identity, Reference
@@ -22,8 +22,8 @@ OBSTRUCTED = 30.0
 class ImageSwapper(NetworkSwapper):
     """The picture is the reference that looks most at the camera, the same in every frame: another would be a jump."""
 
-    def __init__(self, network: Brought, identity: Identity, shot: Shot, keep: Keep = NOTHING) -> None:
-        super().__init__(network, shot, identity.digest, keep)
+    def __init__(self, network: Brought, identity: Identity, boost: int, keep: Keep = NOTHING) -> None:
+        super().__init__(network, boost, identity.digest, keep)
         manifest = network.manifest
         reference, side = min(identity.references, key=_turned), manifest.source_size or network.size
         matrix = picture_to_template(reference.mesh, manifest.source_template, side)
@@ -31,7 +31,7 @@ class ImageSwapper(NetworkSwapper):
         shown = picture[..., ::-1] if manifest.channels == "bgr" else picture
         self._source = shown if manifest.layout == "nhwc" else shown.transpose(0, 3, 1, 2)
 
-    def told(self, seen: Float32, mesh: NDArray[np.float64]) -> dict[Role, Float32]:
+    def told(self, seen: Seen) -> dict[Role, Float32]:
         """The source (1, 3, side, side), model view [0, 1]."""
         return {"source": self._source}
 

@@ -14,10 +14,10 @@ from engine.faces.pose import eye_aperture, mouth_shape
 from engine.faces.tracks import FaceGeometry
 from engine.geometry import Box
 from engine.kept import NOTHING, Keep
-from engine.shot import Shot
+from engine.shot import Match, Shot
 from engine.swappers import atlas
 from engine.swappers.atlas import Regions
-from engine.swappers.base import Crop, Patch
+from engine.swappers.base import Crop, Patch, Seen
 from engine.swappers.hull import face_hull, inner_part, matte_blur, smoothstep, unobstructed
 from engine.swappers.look import dull_skin, match_look
 from engine.swappers.references import Identity, Likeness
@@ -25,7 +25,7 @@ from engine.swappers.skin import Skin, find_skin
 from engine.swappers.texture import Texture, carry
 from kernels.blur import gaussian, masked_gaussian
 from kernels.match import FLOOR, log_light
-from kernels.view import ModelView, exposed, seen_of_exposed
+from kernels.view import exposed, seen_of_exposed
 
 Float32 = NDArray[np.float32]
 
@@ -39,10 +39,9 @@ SOURCE_FACING = (0.4, 0.65)
 class MeshSwapper:
     """The swapper of one identity. Immutable after construction; calls may come from any thread."""
 
-    def __init__(self, identity: Identity, shot: Shot, keep: Keep = NOTHING) -> None:
+    def __init__(self, identity: Identity, keep: Keep = NOTHING) -> None:
         """What depends on some of the settings only is taken from `keep` when the others change."""
         self._identity = identity
-        self._shot = shot
         self._keep = keep
 
     def crop(self, face: FaceGeometry, bounds: Box) -> Crop:
@@ -52,22 +51,23 @@ class MeshSwapper:
         box = Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
         return Crop.of_box(box.grown(round(MARGIN * face_width(face.mesh))).intersect(bounds))
 
-    def swap(self, seen: Float32, mesh: NDArray[np.float64], model_view: ModelView) -> Patch:
+    def swap(self, seen: Seen) -> Patch:
         """See `engine.swappers.base.Swapper.swap`."""
-        keep = self._keep.about(seen, mesh, *model_view, self._identity.digest)
-        settings = self._shot.mesh, self._shot.match, self._shot.matte
-        return keep.get(("patch", *settings), lambda: self._swap(seen, mesh, model_view, keep))
+        keep = self._keep.about(seen.picture, seen.mesh, *seen.model_view, self._identity.digest)
+        settings = seen.shot.mesh, seen.shot.match, seen.shot.matte
+        return keep.get(("patch", *settings), lambda: self._swap(seen, keep))
 
-    def _swap(self, seen: Float32, mesh: NDArray[np.float64], model_view: ModelView, keep: Keep) -> Patch:
-        settings, match = self._shot.mesh, self._shot.match
-        plate, width = exposed(seen, model_view), face_width(mesh)
-        person, shape, brows = self._identity.nearest(mesh), settings.shape, settings.brows
-        own, skin, dull = keep.get("scene", lambda: _look(seen, plate, mesh, width))
+    def _swap(self, seen: Seen, keep: Keep) -> Patch:
+        picture, mesh, model_view, shot = seen
+        plate, width = exposed(picture, model_view), face_width(mesh)
+        person, shape, brows = self._identity.nearest(mesh), shot.mesh.shape, shot.mesh.brows
+        own, skin, dull = keep.get("scene", lambda: _look(picture, plate, mesh, width))
         regions, texture = keep.get(("worn", shape), lambda: _put_on(person, mesh, shape, plate.shape[:2]))
-        new = keep.get(("new", shape, match), lambda: self._match(texture, plate, own, skin.bare & dull, width))
+        bare = skin.bare & dull
+        new = keep.get(("new", shape, shot.match), lambda: _match(texture, plate, own, bare, width, shot.match))
         filled, filling = keep.get(("brows", brows), lambda: _fill_brows(plate, own, skin, width, brows))
-        hull = self._hull(regions, texture, width)
-        cover = hull * self._openings(regions, texture, skin, person, mesh)
+        hull = face_hull(texture.covered, texture.facing, regions, shot.mesh.forehead, shot.matte, width)
+        cover = hull * _openings(regions, texture, skin, person, mesh, shot)
         # Near the outline there is no skin to vouch for the filling: it ends where the hull does.
         under = (1.0 - cover) * filling * hull
         matte = np.asarray(cover + under, np.float32)
@@ -75,32 +75,6 @@ class MeshSwapper:
         light = np.asarray(new + share * (filled - new), np.float32)
         skin_on_both = texture.covered & (texture.likelihood > 0.5) & (skin.likelihood > 0.5) & (own.brows < 0.0)
         return Patch(seen_of_exposed(light, model_view), matte, hull, skin_on_both & dull, texture.coordinates)
-
-    def _match(
-        self, texture: Texture, plate: Float32, regions: Regions, skin: NDArray[np.bool_], width: float
-    ) -> Float32:
-        """The texture's light with the plate's colour and sharpness."""
-        skin = skin & texture.covered
-        both = skin & (texture.likelihood > 0.6) & (texture.source_facing > 0.5)
-        return match_look(texture.light, plate, regions, skin, both, width, self._shot.match)
-
-    def _hull(self, regions: Regions, texture: Texture, width: float) -> Float32:
-        """Where the reference's texture may be used by the geometry of the face, (h, w) [0, 1]."""
-        forehead, matte = self._shot.mesh.forehead, self._shot.matte
-        return face_hull(texture.covered, texture.facing, regions, forehead, matte, width)
-
-    def _openings(
-        self, regions: Regions, texture: Texture, skin: Skin, person: Likeness, mesh: NDArray[np.float64]
-    ) -> Float32:
-        """Where nothing of the plate is kept, (h, w) [0, 1]; 0 in its eyes and mouth and behind hands and hair."""
-        settings = self._shot.mesh
-        seen = smoothstep((texture.source_facing - SOURCE_FACING[0]) / (SOURCE_FACING[1] - SOURCE_FACING[0]))
-        inner = inner_part(regions)
-        openings = np.maximum(seen * texture.likelihood, inner) * unobstructed(skin, inner, self._shot.matte.skin)
-        openings *= _keep_eyes(regions, texture.coordinates, person, mesh, settings.eyes, settings.blink)
-        openings *= _keep_mouth(regions, person, mesh, settings.mouth)
-        openings[~texture.covered] = 0.0
-        return gaussian(openings, matte_blur(face_width(mesh)))
 
 
 def _look(
@@ -118,6 +92,34 @@ def _put_on(
     """The person's texture on the plate's mesh, and the regions of the face that it makes."""
     texture = carry(person, mesh, shape, size)
     return atlas.regions(texture.coordinates), texture
+
+
+def _match(
+    texture: Texture,
+    plate: Float32,
+    regions: Regions,
+    skin: NDArray[np.bool_],
+    width: float,
+    settings: Match,
+) -> Float32:
+    """The texture's light with the plate's colour and sharpness."""
+    skin = skin & texture.covered
+    both = skin & (texture.likelihood > 0.6) & (texture.source_facing > 0.5)
+    return match_look(texture.light, plate, regions, skin, both, width, settings)
+
+
+def _openings(
+    regions: Regions, texture: Texture, skin: Skin, person: Likeness, mesh: NDArray[np.float64], shot: Shot
+) -> Float32:
+    """Where nothing of the plate is kept, (h, w) [0, 1]; 0 in its eyes and mouth and behind hands and hair."""
+    settings = shot.mesh
+    seen = smoothstep((texture.source_facing - SOURCE_FACING[0]) / (SOURCE_FACING[1] - SOURCE_FACING[0]))
+    inner = inner_part(regions)
+    openings = np.maximum(seen * texture.likelihood, inner) * unobstructed(skin, inner, shot.matte.skin)
+    openings *= _keep_eyes(regions, texture.coordinates, person, mesh, settings.eyes, settings.blink)
+    openings *= _keep_mouth(regions, person, mesh, settings.mouth)
+    openings[~texture.covered] = 0.0
+    return gaussian(openings, matte_blur(face_width(mesh)))
 
 
 def _keep_eyes(

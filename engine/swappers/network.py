@@ -17,10 +17,9 @@ from engine.kept import NOTHING, Keep
 from engine.models.brought import Brought
 from engine.models.catalogue import canonical_mesh
 from engine.models.manifest import Role
-from engine.shot import Shot
 from engine.swappers import atlas
 from engine.swappers.atlas import Regions
-from engine.swappers.base import Crop, Patch
+from engine.swappers.base import Crop, Patch, Seen
 from engine.swappers.boost import join, split
 from engine.swappers.hull import face_hull, inner_part, matte_blur, smoothstep, unobstructed
 from engine.swappers.look import dull_skin, match_look
@@ -29,7 +28,7 @@ from engine.swappers.skin import find_skin
 from engine.swappers.templates import picture_to_template
 from kernels.blur import gaussian
 from kernels.mesh import rasterize, vertex_facing
-from kernels.view import ModelView, exposed, seen_of_exposed
+from kernels.view import exposed, seen_of_exposed
 
 Float32 = NDArray[np.float32]
 
@@ -49,13 +48,12 @@ class Worn(NamedTuple):
 class NetworkSwapper:
     """The swapper of one network and one identity; a family says what the network is told of the person."""
 
-    def __init__(self, network: Brought, shot: Shot, person: str, keep: Keep = NOTHING) -> None:
+    def __init__(self, network: Brought, boost: int, person: str, keep: Keep = NOTHING) -> None:
         """`person` is a digest of who it is; with the network and the settings it says what a patch depends on."""
-        self._network, self._shot, self._person, self._keep = network, shot, person, keep
-        self._boost = shot.network.boost
+        self._network, self._boost, self._person, self._keep = network, boost, person, keep
 
-    def told(self, seen: Float32, mesh: NDArray[np.float64]) -> dict[Role, Float32]:
-        """What the network gets beside its target, by role, (1, …) each; `seen` and `mesh` as in `swap`."""
+    def told(self, seen: Seen) -> dict[Role, Float32]:
+        """What the network gets beside its target, by role, (1, …) each."""
         raise NotImplementedError
 
     def crop(self, face: FaceGeometry, bounds: Box) -> Crop:
@@ -63,37 +61,38 @@ class NetworkSwapper:
         side = self._network.size * self._boost
         return Crop(picture_to_template(face.mesh, self._network.manifest.template, side), (side, side))
 
-    def swap(self, seen: Float32, mesh: NDArray[np.float64], model_view: ModelView) -> Patch:
-        """See `engine.swappers.base.Swapper.swap`. Raises ModelError."""
-        keep = self._keep.about(seen, mesh, *model_view, self._person, self._network.identity)
-        settings = self._shot.network, self._shot.match, self._shot.matte
-        return keep.get(("patch", *settings), lambda: self._swap(seen, mesh, model_view, keep))
+    def swap(self, seen: Seen) -> Patch:
+        """See `engine.swappers.base.Swapper.swap`."""
+        keep = self._keep.about(seen.picture, seen.mesh, *seen.model_view, self._person, self._network.identity)
+        settings = seen.shot.network, seen.shot.match, seen.shot.matte
+        return keep.get(("patch", *settings), lambda: self._swap(seen, keep))
 
-    def _swap(self, seen: Float32, mesh: NDArray[np.float64], model_view: ModelView, keep: Keep) -> Patch:
-        plate, width = exposed(seen, model_view), face_width(mesh)
-        new, mask = keep.get(("network", self._shot.network), lambda: self._run(seen, mesh))
-        worn = _wear(mesh, seen.shape[:2])
+    def _swap(self, seen: Seen, keep: Keep) -> Patch:
+        picture, mesh, model_view, shot = seen
+        plate, width = exposed(picture, model_view), face_width(mesh)
+        new, mask = keep.get(("network", shot.network), lambda: self._run(seen))
+        worn = _wear(mesh, picture.shape[:2])
         regions = worn.regions
         skin = find_skin(plate, regions, width)
-        dull = dull_skin(seen, skin)
+        dull = dull_skin(picture, skin)
         bare = skin.bare & dull & worn.covered
-        light = match_look(exposed(new, model_view), plate, regions, bare, bare, width, self._shot.match)
-        hull = face_hull(worn.covered, worn.facing, regions, 1.0, self._shot.matte, width) * _border(seen.shape[:2])
-        free = unobstructed(skin, inner_part(regions), self._shot.matte.skin)
+        light = match_look(exposed(new, model_view), plate, regions, bare, bare, width, shot.match)
+        hull = face_hull(worn.covered, worn.facing, regions, 1.0, shot.matte, width) * _border(picture.shape[:2])
+        free = unobstructed(skin, inner_part(regions), shot.matte.skin)
         matte = np.asarray(hull * gaussian(free, matte_blur(width)) * mask, np.float32)
         features = np.maximum.reduce([regions.brows, regions.eyes, regions.lips])
         both = worn.covered & (skin.likelihood > 0.5) & (features < 0.0) & dull
         return Patch(seen_of_exposed(light, model_view), matte, hull, both, worn.coordinates)
 
-    def _run(self, seen: Float32, mesh: NDArray[np.float64]) -> tuple[Float32, Float32]:
+    def _run(self, seen: Seen) -> tuple[Float32, Float32]:
         """The new face (h, w, 3), model view, and the network's own matte (h, w), over the crop."""
         network, boost = self._network, self._boost
-        pictures = split(seen, boost)
-        results = network.run({"target": network.target(pictures), **self.told(seen, mesh)})
+        pictures = split(seen.picture, boost)
+        results = network.run({"target": network.target(pictures), **self.told(seen)})
         faces = network.faces(results["face"], pictures)
         masks = [network.masks(results[role]) for role in ("mask", "target mask") if role in results]
         whole = [join(mask[..., None], boost)[..., 0] for mask in masks]
-        mask = np.minimum.reduce([np.ones(seen.shape[:2], np.float32), *whole])
+        mask = np.minimum.reduce([np.ones(seen.picture.shape[:2], np.float32), *whole])
         return join(faces, boost), mask
 
 

@@ -11,6 +11,7 @@ from engine.geometry import Box
 from engine.models.catalogue import canonical_mesh
 from engine.shot import Mesh, Shot
 from engine.swappers import atlas
+from engine.swappers.base import Seen
 from engine.swappers.mesh import MeshSwapper
 from engine.swappers.references import Identity
 from kernels.view import exposed, make_view, seen_of_exposed, view
@@ -28,12 +29,13 @@ class Plate:
 
     def swap(self, identity, shot=DEFAULTS, mesh=None):
         mesh = self.mesh if mesh is None else mesh
-        swapper = MeshSwapper(identity, shot)
+        swapper = MeshSwapper(identity)
         face = FaceGeometry(mesh=mesh, pose=np.zeros(3, np.float32), confidence=1.0, bridged=False)
         crop = swapper.crop(face, Box(0, 0, self.light.shape[1], self.light.shape[0]))
         rows, columns = (int(-crop.plate_to_crop[axis, 2]) for axis in (1, 0))
         seen = view(self.light[rows : rows + crop.size[0], columns : columns + crop.size[1]], self.model_view)
-        return seen, crop.points(mesh), swapper.swap(seen, crop.points(mesh), self.model_view)
+        points = crop.points(mesh)
+        return seen, points, swapper.swap(Seen(seen, points, self.model_view, shot))
 
 
 def composited(seen, patch):
