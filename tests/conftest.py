@@ -6,8 +6,6 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.wire.engines import close_links
-
 
 @pytest.fixture(scope="session", autouse=True)
 def runtime_of_their_own() -> Iterator[None]:
@@ -16,10 +14,3 @@ def runtime_of_their_own() -> Iterator[None]:
         patch.setenv("FACEPLATE_RUNTIME", os.path.join(folder, "run"))  # noqa: PTH118
         patch.setenv("FACEPLATE_LOGS", os.path.join(folder, "log"))  # noqa: PTH118
         yield
-
-
-@pytest.fixture(autouse=True)
-def links_are_closed() -> Iterator[None]:
-    """Also those of a test that fails."""
-    yield
-    close_links()

@@ -7,6 +7,7 @@ call waits for its answer. The engine says twice a second that it lives; where i
 import itertools
 import os
 import time
+import weakref
 from collections import deque
 from collections.abc import Callable, Iterator
 from types import TracebackType
@@ -60,6 +61,8 @@ class Link:
         """Connect in the background; keys are in Z85, as the connection file has them. Raises EngineIncompatible."""
         self._context = zmq.Context()
         self._dealer = self._context.socket(zmq.DEALER)
+        # A link that is dropped closes in this order, too: a context that goes first waits for its sockets for ever.
+        self._close = weakref.finalize(self, _closed, self._dealer, self._context)
         try:
             self._dealer.setsockopt(zmq.CURVE_SERVERKEY, server_key)
             self._dealer.setsockopt(zmq.CURVE_PUBLICKEY, client_public)
@@ -118,8 +121,7 @@ class Link:
                 ) from error
 
     def close(self) -> None:
-        self._dealer.close()
-        self._context.term()
+        self._close()
 
 
 class Client:
@@ -218,6 +220,11 @@ class Client:
         if self._link.silent_for > LIFE:
             raise EngineGone("The engine has gone.", "Start it again with `faceplate engine start`.")
         return None
+
+
+def _closed(dealer: zmq.Socket[bytes], context: zmq.Context[zmq.Socket[bytes]]) -> None:
+    dealer.close()
+    context.term()
 
 
 def check_version(welcome: Welcome) -> None:

@@ -15,8 +15,6 @@ import zmq
 from engine.wire.client import Client, Link
 
 ROOT = Path(__file__).parents[2]
-# Those of the test that runs.
-_links: list[Link] = []
 
 
 class EngineProcess(NamedTuple):
@@ -29,9 +27,7 @@ class EngineProcess(NamedTuple):
     process: subprocess.Popen[str]
 
     def link(self) -> Link:
-        """A link, which is closed after the test at the latest."""
-        _links.append(Link(self.address, self.server_public, self.client_public, self.client_secret))
-        return _links[-1]
+        return Link(self.address, self.server_public, self.client_public, self.client_secret)
 
     def client(self, patience: float = 10.0) -> Client:
         return Client(self.link(), "test", patience)
@@ -46,12 +42,6 @@ def start_engine(folder: Path) -> EngineProcess:
     address = process.stdout.readline().strip()
     assert address
     return EngineProcess(address, server[0], client[0], client[1], process)
-
-
-def close_links() -> None:
-    """Close what a test has left open: a link that is garbage with an open socket waits for that without end."""
-    while _links:
-        _links.pop().close()
 
 
 @pytest.fixture(scope="module")
