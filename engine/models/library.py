@@ -162,7 +162,7 @@ def remove(name: str) -> list[Path]:
 def _recognised(file: Path, unfinished: Path, sha256: str, wanted: str) -> Manifest:
     known = manifests.known()
     for each in known.values():
-        if each.sha256 == sha256:
+        if sha256 in (each.sha256, *each.also):
             return each
     beside = file.with_suffix(".toml")
     if wanted in known:
@@ -178,7 +178,7 @@ def _recognised(file: Path, unfinished: Path, sha256: str, wanted: str) -> Manif
 
 
 def _pinned(found: Manifest, file: Path, sha256: str) -> Manifest:
-    if found.sha256 and found.sha256 != sha256:
+    if found.sha256 and sha256 not in (found.sha256, *found.also):
         raise ModelError(
             f"{shown(file)} is not the file that {found.name} is: its SHA-256 is {sha256}, expected: {found.sha256}.",
             "Bring the file that the publisher names; do not use a changed one.",
@@ -190,7 +190,7 @@ def _install(unfinished: Path, found: Manifest, name: str, sha256: str, accept_l
     _refuse_twice(name)
     acceptance = _licence(found, name, sha256, accept_licence)
     check_model(unfinished, name, expectation(found))
-    kept = msgspec.structs.replace(found, name=name, sha256=sha256)
+    kept = msgspec.structs.replace(found, name=name, sha256=sha256, also=())
     store.settle(name, unfinished, manifests.to_text(kept), acceptance)
     return _entry(kept, name, "installed")
 

@@ -48,6 +48,8 @@ class Port(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A model file and how it is used.
 
+    also: the SHA-256 of files that other publishers give for the same network, with the same inputs and outputs.
+
     template, size: how the face lies in the picture that it takes, and that picture's side in pixels; 0 where the file
     itself says. mean, std: a value v of the model view [0, 1] is fed as (v - mean) / std, by channel in the picture's
     own order. range: values of the output that are black and white; of an occlusion network, those of its mask that are
@@ -62,6 +64,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     family: Family
     file: str = ""
     sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+    also: tuple[Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")], ...] = ()
     template: Template = "arcface_128"
     size: Annotated[int, Meta(ge=0, le=8192)] = 0
     mean: Colour = (0.0, 0.0, 0.0)
