@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from engine.errors import DownloadError, FaceplateError, ModelError, UsageError
+from engine.errors import DownloadError, FaceplateError, LicenceError, ModelError, UsageError
 from engine.events import shown
 from engine.models import manifest as manifests
 from engine.models import store
@@ -15,7 +15,7 @@ from engine.models.check import check_model
 from engine.models.expectation import dfm_manifest, expectation
 from engine.models.fetch import Progress, fetch
 from engine.models.files import copy_hashed, sha256_of
-from engine.models.manifest import Manifest
+from engine.models.manifest import Manifest, consent_of
 from engine.models.trial import try_model
 
 State = Literal["bundled", "installed", "absent"]
@@ -203,11 +203,11 @@ def _refuse_twice(name: str) -> None:
 
 
 def _licence(found: Manifest, name: str, sha256: str, accepted: bool) -> store.Acceptance | None:
-    """What is put down of the licence; None where it is clear for commercial use. Raises UsageError."""
-    if _commercial(found) == "yes":
+    """What is put down of the licence; None where it is clear for commercial use. Raises LicenceError."""
+    if found.commercial:
         return None
     if not accepted:
-        raise UsageError(
+        raise LicenceError(
             f"{name} is not cleared for commercial use; its licence: {found.licence or 'unknown'}.",
             "Read the licence; if you may use the model, say so with --accept-licence.",
         )
@@ -243,11 +243,7 @@ def _bundled_entry(name: str) -> Entry:
 
 
 def _entry(found: Manifest, name: str, state: State) -> Entry:
-    return Entry(name, state, found.family, found.licence or "unknown", _commercial(found))
-
-
-def _commercial(found: Manifest) -> str:
-    return {True: "yes", False: "no", None: "unknown"}[found.commercial]
+    return Entry(name, state, found.family, found.licence or "unknown", found.for_commercial_use)
 
 
 def _details(found: Manifest, name: str, state: State, file: str, accepted: store.Acceptance | None) -> Details:
@@ -258,10 +254,4 @@ def _details(found: Manifest, name: str, state: State, file: str, accepted: stor
         )
         for kind, ports in (("inputs", found.inputs), ("outputs", found.outputs))
     }
-    return Details(entry, found.origin, file, found.sha256, _consent(found), accepted, plain | shapes)
-
-
-def _consent(found: Manifest) -> str:
-    if found.consent or found.family != "dfm":
-        return found.consent or "That of the person in the identity's pictures, by its own record."
-    return "The person whose face the model makes; whoever trained it must name them."
+    return Details(entry, found.origin, file, found.sha256, consent_of(found), accepted, plain | shapes)
