@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 
 from engine.errors import IdentityError
 from engine.events import shown
+from engine.faces.course import course_at
 from engine.faces.mesh import face_width
 from engine.faces.tracks import FaceGeometry, Track, Tracks
 from engine.geometry import Box, extent
@@ -134,23 +135,24 @@ class Renderer:
         shot = self._shot
         frame.changes_in(Box(0, 0, 0, 0))
         layers = Layers(frame, shot.output.layers)
-        present = [(job.swapper, face) for job in self._jobs if (face := job.track.at(frame.number)) is not None]
-        present.sort(key=lambda pair: face_width(pair[1].mesh))
+        present = [(job, face) for job in self._jobs if (face := job.track.at(frame.number)) is not None]
+        present.sort(key=lambda one: face_width(one[1].mesh))
         with _timed(stages, "view"):
-            sights = [sight for pair in present if (sight := self._look(frame, shot, *pair)) is not None]
+            sights = [sight for one in present if (sight := self._look(frame, shot, *one)) is not None]
         counts = [done for sight in sights if (done := self._replace(frame, layers, sight, stages)) is not None]
         total = Counts(*np.sum([Counts(0, 0, 0, 0), *counts], axis=0).tolist())
         return RenderReport(len(counts), stages, total._asdict())
 
-    def _look(self, frame: Frame, shot: Shot, swapper: Swapper, face: FaceGeometry) -> _Sight | None:
-        crop = swapper.crop(face, frame.data_window)
+    def _look(self, frame: Frame, shot: Shot, job: _Job, face: FaceGeometry) -> _Sight | None:
+        crop = job.swapper.crop(face, frame.data_window)
         box = _box_of(crop).intersect(frame.data_window)
         if box.empty:
             return None
         plate = _unpremultiplied(frame.rgb(box), _alpha(frame, box))
         picture = view(_resampled(plate, invert(crop.from_box(box)), crop.size), self._view)
-        seen = Seen(picture, crop.points(face.mesh), self._view, shot)
-        return _Sight(swapper, face, crop, box, plate, seen)
+        course = course_at(job.track, frame.number) if shot.swapper == MESH else None
+        seen = Seen(picture, crop.points(face.mesh), self._view, shot, course)
+        return _Sight(job.swapper, face, crop, box, plate, seen)
 
     def _replace(self, frame: Frame, layers: Layers, sight: _Sight, stages: dict[str, float]) -> Counts | None:
         """Replace one face; None when nothing of it is seen."""
@@ -228,7 +230,11 @@ def _read_identity(folder: Path, keep: Keep) -> Identity:
         files = files_key(find_pictures(folder))
     except OSError as error:
         raise IdentityError(f"{shown(folder)} cannot be read: {error.strerror}.", "Check its permissions.") from error
-    return load_identity(folder) if files is None else keep.get(("identity", files), lambda: load_identity(folder))
+    return (
+        load_identity(folder, keep)
+        if files is None
+        else keep.get(("identity", files), lambda: load_identity(folder, keep))
+    )
 
 
 def _make_swapper(identity: Identity, shot: Shot, keep: Keep) -> Swapper:

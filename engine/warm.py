@@ -10,11 +10,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.events import Progress, Report
-from engine.faces.analyse import Face
 from engine.faces.exposure import measure_exposure
 from engine.faces.identity import embed
-from engine.faces.mesh import fit_mesh, mesh_box, region_of_mesh
-from engine.faces.pose import fit_pose
+from engine.faces.mesh import fit_mesh, region_of_mesh
 from engine.faces.tracks import Track, Tracks
 from engine.faces.watcher import Watcher, reduce_frame
 from engine.geometry import Box
@@ -24,6 +22,8 @@ from engine.plates.frame import Frame
 from engine.plates.zipped import ZIP, compress, decompress
 from engine.render import Renderer
 from engine.shot import Output, Replace, Shot
+from engine.swappers.portrait import Cut, describe
+from engine.swappers.pyramid import Pyramid
 from engine.swappers.references import Identity, Reference
 from kernels.view import make_view, view
 
@@ -88,8 +88,8 @@ def _file(frame: Frame) -> None:
 
 def _identity() -> Identity:
     mesh = _mesh(REFERENCE_WIDTH)
-    face = Face(mesh, mesh_box(mesh), np.zeros((5, 2)), 1.0, 1.0, fit_pose(mesh), np.zeros(128, np.float32))
-    return Identity([Reference("nobody", _light(), face)], "")
+    portrait = describe(_light(), mesh, np.zeros(128, np.float32), Cut(0, 0, *SIZE, *SIZE, 1.0))
+    return Identity([Reference("nobody", portrait, lambda: Pyramid(_light(), mesh))], "")
 
 
 def _tracks(width: float) -> Tracks:

@@ -9,8 +9,9 @@ import pytest
 
 @pytest.fixture(scope="session", autouse=True)
 def runtime_of_their_own() -> Iterator[None]:
-    """A runtime folder for all tests and the processes that they start."""
+    """A runtime folder, and a cache, for all tests and the processes that they start."""
     with pytest.MonkeyPatch.context() as patch, tempfile.TemporaryDirectory() as folder:
         patch.setenv("FACEPLATE_RUNTIME", os.path.join(folder, "run"))  # noqa: PTH118
         patch.setenv("FACEPLATE_LOGS", os.path.join(folder, "log"))  # noqa: PTH118
+        patch.setenv("FACEPLATE_CACHE", os.path.join(folder, "cache"))  # noqa: PTH118
         yield

@@ -1,4 +1,4 @@
-"""`faceplate identity init`: asks for the consent record of a person, and looks at the pictures."""
+"""`faceplate identity`: asks for the consent record of a person, and says what their pictures are like."""
 
 import sys
 from datetime import date
@@ -9,11 +9,14 @@ from typing import TYPE_CHECKING, Annotated
 import typer
 
 from engine.cli.display import line
+from engine.cli.options import Json
 from engine.cli.session import Session, session
 
 if TYPE_CHECKING:
     from engine.provenance.consent import Consent
 
+# Columns of a table that goes to no terminal.
+WIDE = 240
 QUESTIONS = {
     "person": "Whose face is it",
     "scope": "What may it be used for",
@@ -56,6 +59,42 @@ def init(
             notices = [Notice(error.code, str(error))]
         for notice in notices:
             current.report(notice)
+
+
+def show(
+    folder: Annotated[Path, typer.Argument(metavar="DIR", help="Folder with pictures of one person.")],
+    json: Json = False,
+) -> None:
+    """Show what was measured of each picture of a person, and which are used; status 1 when none can be."""
+    with session(json, patient=False) as current:
+        from engine.swappers.listing import HEADINGS, listed
+        from engine.swappers.references import read_folder
+
+        found = read_folder(folder)
+        rows = listed(found)
+        if json:
+            for row in rows:
+                current.report(row)
+        else:
+            _print_table(HEADINGS, [row.row() for row in rows])
+        found.identity()
+
+
+def _print_table(headings: tuple[str, ...], rows: list[tuple[str, ...]]) -> None:
+    from rich.console import Console
+    from rich.table import Table
+
+    console = Console(file=sys.__stdout__, highlight=False, markup=False, emoji=False)
+    if not console.is_terminal:
+        # In a file or a pipe every picture has one line.
+        console.width = WIDE
+    table = Table(box=None, pad_edge=False, header_style="bold")
+    for heading in headings:
+        outer = heading in (headings[0], headings[-1])
+        table.add_column(heading, no_wrap=not outer, overflow="fold", min_width=len(heading))
+    for row in rows:
+        table.add_row(*row)
+    console.print(table)
 
 
 def _ask(name: str, current: Session) -> str:

@@ -10,11 +10,11 @@ import typer
 
 from engine import __version__
 from engine.cli import engine as engine_commands
+from engine.cli import identity as identity_commands
 from engine.cli import models as model_commands
 from engine.cli.demo import demo
 from engine.cli.doctor import doctor
 from engine.cli.hosts import install
-from engine.cli.identity import init
 from engine.cli.info import info
 from engine.cli.jobs import jobs
 from engine.cli.render import render
@@ -37,7 +37,8 @@ hosts = typer.Typer(help="The programs that Faceplate works in.", no_args_is_hel
 models = typer.Typer(help="The networks that faces are replaced with.", no_args_is_help=True, rich_markup_mode=None)
 for command in (swap, review, solve, render, verify, info, jobs, demo, doctor, settings):
     app.command()(command)
-identity.command()(init)
+for command in (identity_commands.init, identity_commands.show):
+    identity.command()(command)
 app.add_typer(identity, name="identity")
 hosts.command()(install)
 app.add_typer(hosts, name="hosts")

@@ -10,6 +10,7 @@ from typing import NamedTuple, Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.faces.course import Course
 from engine.faces.tracks import FaceGeometry
 from engine.geometry import Box
 from engine.shot import Shot
@@ -48,13 +49,15 @@ class Seen(NamedTuple):
     """A face as a swapper is shown it, and what is asked for in its frame.
 
     picture: (h, w, 3) the crop, model view [0, 1]. mesh: (478, 3) in the crop's pixels. shot: the recipe, as its keys
-    have it in this frame.
+    have it in this frame. course: what the face does around the frame, for the families that choose by it; None where
+    that is not known.
     """
 
     picture: Float32
     mesh: NDArray[np.float64]
     model_view: ModelView
     shot: Shot
+    course: Course | None = None
 
 
 class Patch(NamedTuple):

@@ -37,4 +37,4 @@ class ImageSwapper(NetworkSwapper):
 
 
 def _turned(reference: Reference) -> float:
-    return float(np.linalg.norm(reference.pose.angles[:2])) + OBSTRUCTED * len(reference.obstructions)
+    return float(np.linalg.norm(reference.portrait.angles[:2])) + OBSTRUCTED * len(reference.obstructions)

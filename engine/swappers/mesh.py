@@ -1,14 +1,16 @@
 """The mesh swapper: another person's texture on the plate's own face, with no network.
 
-The reference whose pose and mouth are nearest (or a mixture of near ones) is carried over the 898 triangles of the
-canonical mesh to the plate's mesh; the inner face's shape moves part of the way to the person's. The plate keeps its
-eyes and inner mouth, its lids when it blinks, and its lips when its mouth does what no reference does. The plate's own
-brows are filled with the skin around them first, so that they do not show beside the new ones.
+The reference whose pose and mouth are nearest (or a mixture of near ones, which changes slowly over time) is carried
+over the 898 triangles of the canonical mesh to the plate's mesh; the inner face's shape moves part of the way to the
+person's. The plate keeps its eyes and inner mouth, its lids when it blinks, and its lips when its mouth does what no
+reference does. The plate's own brows are filled with the skin around them first, so that they do not show beside the
+new ones.
 """
 
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.faces.course import Course, moment
 from engine.faces.mesh import SURFACE, face_width
 from engine.faces.pose import eye_aperture, mouth_shape
 from engine.faces.tracks import FaceGeometry
@@ -53,14 +55,15 @@ class MeshSwapper:
 
     def swap(self, seen: Seen) -> Patch:
         """See `engine.swappers.base.Swapper.swap`."""
-        keep = self._keep.about(seen.picture, seen.mesh, *seen.model_view, self._identity.digest)
+        course = moment(seen.mesh) if seen.course is None else seen.course
+        keep = self._keep.about(seen.picture, seen.mesh, *seen.model_view, *course, self._identity.digest)
         settings = seen.shot.mesh, seen.shot.match, seen.shot.matte
-        return keep.get(("patch", *settings), lambda: self._swap(seen, keep))
+        return keep.get(("patch", *settings), lambda: self._swap(seen, course, keep))
 
-    def _swap(self, seen: Seen, keep: Keep) -> Patch:
-        picture, mesh, model_view, shot = seen
+    def _swap(self, seen: Seen, course: Course, keep: Keep) -> Patch:
+        picture, mesh, model_view, shot = seen.picture, seen.mesh, seen.model_view, seen.shot
         plate, width = exposed(picture, model_view), face_width(mesh)
-        person, shape, brows = self._identity.nearest(mesh), shot.mesh.shape, shot.mesh.brows
+        person, shape, brows = self._identity.nearest(course), shot.mesh.shape, shot.mesh.brows
         own, skin, dull = keep.get("scene", lambda: _look(picture, plate, mesh, width))
         regions, texture = keep.get(("worn", shape), lambda: _put_on(person, mesh, shape, plate.shape[:2]))
         bare = skin.bare & dull

@@ -23,11 +23,11 @@ from engine.swappers.base import Crop, Patch, Seen
 from engine.swappers.boost import join, split
 from engine.swappers.hull import face_hull, inner_part, matte_blur, smoothstep, unobstructed
 from engine.swappers.look import dull_skin, match_look
-from engine.swappers.references import smooth_over_mesh
 from engine.swappers.skin import find_skin
+from engine.swappers.smooth_mesh import smooth_facing
 from engine.swappers.templates import picture_to_template
 from kernels.blur import gaussian
-from kernels.mesh import rasterize, vertex_facing
+from kernels.mesh import rasterize
 from kernels.view import exposed, seen_of_exposed
 
 Float32 = NDArray[np.float32]
@@ -68,7 +68,7 @@ class NetworkSwapper:
         return keep.get(("patch", *settings), lambda: self._swap(seen, keep))
 
     def _swap(self, seen: Seen, keep: Keep) -> Patch:
-        picture, mesh, model_view, shot = seen
+        picture, mesh, model_view, shot = seen.picture, seen.mesh, seen.model_view, seen.shot
         plate, width = exposed(picture, model_view), face_width(mesh)
         new, mask = keep.get(("network", shot.network), lambda: self._run(seen))
         worn = _wear(mesh, picture.shape[:2])
@@ -98,7 +98,7 @@ class NetworkSwapper:
 
 def _wear(mesh: NDArray[np.float64], size: tuple[int, int]) -> Worn:
     canonical = canonical_mesh()
-    facing = smooth_over_mesh(vertex_facing(mesh[:SURFACE], canonical.triangles))
+    facing = smooth_facing(mesh)
     raster = rasterize(mesh[:SURFACE], canonical.triangles, np.column_stack([canonical.uv, facing]), size)
     raster.attributes[~raster.covered] = np.nan
     coordinates = np.ascontiguousarray(raster.attributes[..., :2])

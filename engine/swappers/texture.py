@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 from engine.faces.mesh import SURFACE, face_width
 from engine.faces.pose import fit_similarity
 from engine.models.catalogue import canonical_mesh
-from engine.swappers.references import Likeness, smooth_over_mesh
-from kernels.mesh import rasterize, vertex_facing
+from engine.swappers.references import Likeness
+from engine.swappers.smooth_mesh import smooth_facing
+from kernels.mesh import rasterize
 from kernels.warp import warp_dense
 
 Float32 = NDArray[np.float32]
@@ -43,7 +44,7 @@ def carry(person: Likeness, plate: NDArray[np.float64], shape: float, size: tupl
     canonical = canonical_mesh()
     places = [reference.mesh[:SURFACE, :2] for reference in person.references]
     facings = [reference.facing for reference in person.references]
-    facing = smooth_over_mesh(vertex_facing(target, canonical.triangles))
+    facing = smooth_facing(target)
     source_facing = np.tensordot(person.weights, np.array(facings), 1)
     attributes = np.column_stack([canonical.uv, facing, source_facing, *places])
     raster = rasterize(target, canonical.triangles, attributes, size)

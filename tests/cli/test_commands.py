@@ -279,3 +279,25 @@ def test_identity_init_where_a_file_is(faceplate: Command, tmp_path: Path):
     (tmp_path / "anna").touch()
     done = faceplate("identity", "init", "anna", *RECORD)
     assert done.returncode == 2 and "file is in the way" in done.stderr
+
+
+def test_identity_show_lists_every_picture(faceplate: Command, tmp_path: Path):
+    folder = tmp_path / "anna"
+    folder.mkdir()
+    cv2.imwrite(str(folder / "face.png"), skimage.data.astronaut()[..., ::-1])
+    cv2.imwrite(str(folder / "coffee.png"), skimage.data.coffee()[..., ::-1])
+    done = faceplate("identity", "show", "anna")
+    assert done.returncode == 0
+    heading, coffee, face = done.stdout.splitlines()
+    assert heading.startswith("picture ") and "sharp" in heading
+    assert "There is no face in coffee.png." in coffee and face.rstrip().endswith("used")
+    rows = [json.loads(row) for row in faceplate("identity", "show", "anna", "--json").stdout.splitlines()]
+    assert [(row["picture"], row["state"]) for row in rows] == [("coffee.png", "unusable"), ("face.png", "used")]
+
+
+def test_identity_show_of_no_usable_picture_fails(faceplate: Command, tmp_path: Path):
+    (tmp_path / "anna").mkdir()
+    cv2.imwrite(str(tmp_path / "anna" / "coffee.png"), skimage.data.coffee()[..., ::-1])
+    done = faceplate("identity", "show", "anna")
+    assert done.returncode == 1 and "coffee.png" in done.stdout
+    assert "There is no face in coffee.png" in done.stderr

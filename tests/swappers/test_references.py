@@ -7,6 +7,7 @@ import skimage.data
 import skimage.io
 
 from engine.errors import IdentityError, PlateError
+from engine.faces.course import moment
 from engine.faces.exposure import REC709_LUMINANCE, SKIN_LIGHT
 from engine.faces.mesh import face_width
 from engine.swappers import atlas
@@ -47,7 +48,7 @@ def test_the_nearest_reference_comes_in_without_a_jump(astronaut_reference, hopp
     start, end = astronaut_reference.mesh, hopper_reference.mesh
     shares = []
     for step in np.linspace(0.0, 1.0, 101):
-        likeness = identity.nearest(start + step * (end - start))
+        likeness = identity.nearest(moment(start + step * (end - start)))
         share = dict(zip((r.name for r in likeness.references), likeness.weights, strict=True))
         shares.append(share.get(hopper_reference.name, 0.0))
         assert likeness.weights.sum() == pytest.approx(1.0)
