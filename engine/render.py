@@ -17,7 +17,7 @@ from engine.faces.tracks import FaceGeometry, Track, Tracks
 from engine.geometry import Box, extent
 from engine.kept import NOTHING, Keep, files_key
 from engine.layers import Layers
-from engine.models.locate import open_named
+from engine.models.locate import SWAPPERS, open_named
 from engine.plates.color import PlateColor
 from engine.plates.frame import Frame
 from engine.plates.holdout import Holdout
@@ -229,7 +229,7 @@ def _read_identity(folder: Path, keep: Keep) -> Identity:
 def _make_swapper(identity: Identity, shot: Shot, keep: Keep) -> Swapper:
     if shot.swapper == MESH:
         return MeshSwapper(identity, shot, keep)
-    network = open_named(shot.swapper, "embedding", "image", "dfm")
+    network = open_named(shot.swapper, *SWAPPERS)
     match network.manifest.family:
         case "embedding":
             return EmbeddingSwapper(network, identity, shot, keep)

@@ -1,7 +1,7 @@
 """What the header of a frame says was done to it, and by it whether a frame is done already.
 
 A frame is done when a file with its final name is there whole, is not older than its plate frame, and says that it was
-made from the same recipe, the same tracks, the same pictures of the same persons, by the same version.
+made from the same recipe, the same tracks, the same pictures of the same persons, by the same networks and version.
 """
 
 import hashlib
@@ -15,6 +15,7 @@ from engine.errors import FaceplateError, IdentityError
 from engine.events import shown
 from engine.faces.tracks import Tracks
 from engine.folders import is_other_than_file
+from engine.models.locate import described
 from engine.outputs import layers_beside
 from engine.plates.header import attribute
 from engine.plates.holdout import Holdout
@@ -22,7 +23,8 @@ from engine.plates.layout import Attributes
 from engine.plates.plate import Plate
 from engine.plates.splice import ExrFile
 from engine.provenance.consent import Consent
-from engine.shot import Shot, digest, portable
+from engine.shot import MESH, Shot, digest, portable
+from engine.swappers.embedding import RECOGNISER
 from engine.swappers.references import find_pictures
 
 VERSION, RECIPE, SYNTHETIC, DIGEST, HOLDOUT = (
@@ -35,7 +37,7 @@ class Marks:
     """The header strings of one job's frames: the same whichever frames are asked for, on whatever machine."""
 
     def __init__(self, shot: Shot, plate: Plate, tracks: Tracks, consents: Sequence[Consent]) -> None:
-        """Reads the bytes of the identities' pictures. Raises `IdentityError`."""
+        """Reads the bytes of the identities' pictures and of networks. Raises `IdentityError`, `ModelError`."""
         persons = ", ".join(dict.fromkeys(consent.person for consent in consents))
         self._replaced = f"face replaced by {portable(shot)['swapper']}; person: {persons}"
         self._recipe = msgspec.json.encode(portable(shot), order="deterministic").decode()
@@ -48,6 +50,7 @@ class Marks:
             repr(plate.color.plate_to_rec709.tolist()),
             *(consent.person for consent in consents),
             *(_pictures_digest(Path(entry.identity)) for entry in shot.replace),
+            *_networks(shot.swapper),
             *(_file_digest(Path(entry.face[len(LIKE) :])) for entry in shot.replace if entry.face.startswith(LIKE)),
         )
         self._holdout = Holdout(shot.matte.holdout) if shot.matte.holdout else None
@@ -89,6 +92,16 @@ def _is_made(path: Path, made_from: Attributes) -> bool:
 
 def _digest(*parts: str) -> str:
     return hashlib.sha256(msgspec.json.encode(parts)).hexdigest()
+
+
+def _networks(swapper: str) -> list[str]:
+    """What tells the networks that a swapper runs: the content of each, and how it is used."""
+    if swapper == MESH:
+        return []
+    sha256, manifest = described(swapper)
+    used = [RECOGNISER, manifest.converter] if manifest.family == "embedding" else []
+    rest = [described(name) for name in used if name]
+    return [_digest(content, repr(each)) for content, each in [(sha256, manifest), *rest]]
 
 
 def _pictures_digest(folder: Path) -> str:

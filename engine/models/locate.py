@@ -1,14 +1,19 @@
 """Finds the model that a recipe names: one that is installed, or a file with its manifest beside it."""
 
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from engine.errors import ModelError
 from engine.events import shown
 from engine.models import manifest as manifests
 from engine.models import store
-from engine.models.brought import Brought, open_brought
+from engine.models.brought import Brought
 from engine.models.manifest import Family, Manifest
-from engine.shot import is_model_file
+from engine.models.opened import Located, content_of, ensure_tried, open_brought
+from engine.shot import MESH, is_model_file
+
+SWAPPERS: tuple[Family, ...] = ("embedding", "image", "dfm")
+"""The families that swap a face."""
 
 
 def open_named(name: str, *families: Family) -> Brought:
@@ -16,23 +21,43 @@ def open_named(name: str, *families: Family) -> Brought:
 
     Raises ModelError: where it is not installed, the remedy says which file to bring from where, and how to install it.
     """
-    path, manifest = _located(name)
-    if manifest.family not in families:
+    return open_brought(_of_family(name, families))
+
+
+def ensure_swapper(name: str, stopped: Callable[[], bool]) -> None:
+    """See that a recipe's swapper can be opened, before anything else is done for it: a network is tried.
+
+    Raises ModelError and ModelTimeout; Cancelled once `stopped()`.
+    """
+    if name != MESH:
+        ensure_tried(_of_family(name, SWAPPERS), stopped)
+
+
+def described(name: str) -> tuple[str, Manifest]:
+    """The SHA-256 of a model's file, and its manifest. Raises ModelError."""
+    found = _located(name)
+    return content_of(found), found.manifest
+
+
+def _of_family(name: str, families: Sequence[Family]) -> Located:
+    found = _located(name)
+    if found.manifest.family not in families:
         raise ModelError(
-            f"The model {shown(name)} is of the family {manifest.family}; here one of {', '.join(families)} is needed.",
+            f"The model {shown(name)} is of the family {found.manifest.family}; "
+            f"here one of {', '.join(families)} is needed.",
             "faceplate models list",
         )
-    return open_brought(path, manifest)
+    return found
 
 
-def _located(name: str) -> tuple[Path, Manifest]:
+def _located(name: str) -> Located:
     if is_model_file(name):
         path = Path(name)
-        return path, manifests.read(path.with_suffix(".toml"))
+        return Located(path, manifests.read(path.with_suffix(".toml")), installed=False)
     known = manifests.known().get(name)
     place = store.place_of(name)
     if place.model.exists() and place.manifest.exists():
-        return place.model, manifests.read(place.manifest)
+        return Located(place.model, manifests.read(place.manifest), installed=True)
     if known is None:
         raise ModelError(f"There is no model called {shown(name)}.", "faceplate models list")
     file = known.file or f"{name}.onnx"

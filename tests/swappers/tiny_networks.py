@@ -5,6 +5,7 @@ what it was told of the person, u how far across its picture a pixel lies. All d
 nothing can be swapped, flipped or scaled unseen.
 """
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -143,8 +144,10 @@ BUILDERS = {"embedding": swapper, "image": swapper, "dfm": swapper, "recogniser"
 
 
 def install(folder, name: str, content: bytes | None = None, manifest: Manifest | None = None) -> Manifest:
-    """Put a tiny network beside its manifest into a models' folder."""
+    """Put a tiny network beside its manifest into a models' folder, pinned as one that was added."""
     manifest = manifest or known()[name]
-    (folder / f"{name}.onnx").write_bytes(BUILDERS[manifest.family](manifest) if content is None else content)
-    (folder / f"{name}.toml").write_text(to_text(msgspec.structs.replace(manifest, sha256="")), encoding="utf-8")
+    content = BUILDERS[manifest.family](manifest) if content is None else content
+    pinned = msgspec.structs.replace(manifest, sha256=hashlib.sha256(content).hexdigest())
+    (folder / f"{name}.onnx").write_bytes(content)
+    (folder / f"{name}.toml").write_text(to_text(pinned), encoding="utf-8")
     return manifest
