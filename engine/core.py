@@ -15,7 +15,7 @@ from engine.events import Finished, FrameDone, FrameFailed, FrameSkipped, Notice
 from engine.faces.tracks import Tracks
 from engine.folders import make_folder
 from engine.kept import NOTHING, Keep
-from engine.models.used import check_licences
+from engine.models.used import check_licences, ensure_usable
 from engine.outputs import Places, find_places, layers_beside
 from engine.pipeline import flow
 from engine.plates.frame import Frame
@@ -63,8 +63,9 @@ def run(
         check_name(Path(shot.tracks))
     plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)
     places = find_places(shot.output.path, plate, [Path(entry.identity) for entry in shot.replace])
-    # A shot is not solved for a person of whom there is no usable picture.
+    # A shot is not solved for a person of whom there is no usable picture, or for a network that cannot be used.
     identities = read_identities(shot, keep)
+    ensure_usable(shot, cancelled)
     wanted = _wanted(plate, shot, frames)
     make_folder(places.folder)
     remove_leftovers(places.folder, places.names.values())

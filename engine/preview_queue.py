@@ -18,6 +18,7 @@ from engine.failure import failure_from
 from engine.geometry import Box
 from engine.kept import Kept
 from engine.leases import Leases
+from engine.models.used import ensure_usable
 from engine.preview import Made, linear_space, look, make
 from engine.shot import Shot
 from engine.turns import Turns
@@ -118,6 +119,9 @@ class PreviewQueue:
             source = source._replace(pixels=np.ascontiguousarray(source.pixels[::-1]), key=f"{source.key} up")
         color = linear_space(request.colorspace) if request.colorspace else None
         looked = look(asked.shot, request.frame, request.shows, source, kept, self._check_room)
+        if request.shows != "plate":
+            # Without the turn: others go on while a network is tried.
+            ensure_usable(asked.shot, lambda: self._gone)
         with self._turns.turn(urgent=True):
             self._stop_if_gone()
             return make(looked, asked.shot, request.shows, kept, lambda: self._gone, color)

@@ -19,6 +19,7 @@ from engine.geometry import Box, extent
 from engine.kept import NOTHING, Keep, files_key
 from engine.layers import Layers
 from engine.models.locate import open_named
+from engine.models.used import SWAPPERS
 from engine.plates.color import PlateColor
 from engine.plates.frame import Frame
 from engine.plates.holdout import Holdout
@@ -240,7 +241,7 @@ def _read_identity(folder: Path, keep: Keep) -> Identity:
 def _make_swapper(identity: Identity, shot: Shot, keep: Keep) -> Swapper:
     if shot.swapper == MESH:
         return MeshSwapper(identity, keep)
-    network, boost = open_named(shot.swapper, "embedding", "image", "dfm"), shot.network.boost
+    network, boost = open_named(shot.swapper, *SWAPPERS), shot.network.boost
     match network.manifest.family:
         case "embedding":
             return EmbeddingSwapper(network, identity, boost, keep)

@@ -5,16 +5,15 @@ adapters give and take pictures (h, w, 3), RGB in the model view.
 """
 
 import hashlib
-import threading
 from collections.abc import Mapping, Sequence
-from pathlib import Path
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ModelError
-from engine.models.catalogue import ModelSpec, Tensor, read_checked
+from engine.models.catalogue import ModelSpec, Tensor
 from engine.models.initializer import last_initializer
+from engine.models.legible import legible
 from engine.models.manifest import Manifest, Port, Role, adapter_digest
 from engine.models.session import Declared, open_declared
 
@@ -196,26 +195,6 @@ class Brought:
         return Tensor(declared.name, tuple(side for side in sides if side is not None), port.type)
 
 
-_lock = threading.Lock()
-_open: dict[tuple[str, int, int, Manifest], Brought] = {}
-
-
-def open_brought(path: Path, manifest: Manifest) -> Brought:
-    """Open the model at `path` as its manifest says, once in a process while the file stays. Raises ModelError."""
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise ModelError(
-            f"The model {manifest.name} is not installed: there is no file {path}.",
-            f"Bring {manifest.file or path.name} from {manifest.url or manifest.origin}: faceplate models add FILE.",
-        ) from error
-    key = (str(path), stat.st_mtime_ns, stat.st_size, manifest)
-    # Without the lock two threads that ask at once would both load the weights.
-    with _lock:
-        if key not in _open:
-            _open[key] = Brought(manifest, read_checked(path, manifest.sha256 or None))
-        return _open[key]
-
-
 def _unlike(manifest: Manifest, what: str, found: str, expected: str) -> ModelError:
-    return ModelError(f"{what} of the model {manifest.name}: {found}; expected: {expected}.", _OTHER)
+    found = legible(found)
+    return ModelError(f"{legible(what)} of the model {manifest.name}: {found}; expected: {expected}.", _OTHER)

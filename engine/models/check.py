@@ -1,11 +1,12 @@
 """Holds a model file against what its manifest says of it: names, types, shapes, and what it makes of a face."""
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
 from engine.errors import ModelError
 from engine.models.confined import Limits
+from engine.models.legible import legible
 from engine.models.trial import Feed, Given, Outcome, Seen, try_model
 
 # Of the range that a picture's values have: less than one step of eight bits is no picture.
@@ -49,12 +50,19 @@ class Expected(NamedTuple):
     outputs: tuple[ExpectedOutput, ...]
 
 
-def check_model(path: Path, name: str, expected: Expected, limits: Limits | None = None) -> Outcome:
+def check_model(
+    path: Path,
+    name: str,
+    expected: Expected,
+    limits: Limits | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Outcome:
     """Try a model file in a child process, and raise ModelError unless it is and does what is expected.
 
-    ModelTimeout when it never ends; otherwise the error says what was expected and what is there.
+    ModelTimeout when it never ends, Cancelled once `stopped()`; otherwise the error says what was expected and what is
+    there.
     """
-    outcome = try_model(path, name, tuple(each.feed for each in expected.inputs), limits)
+    outcome = try_model(path, name, tuple(each.feed for each in expected.inputs), limits, stopped)
     wanted = [_Wanted(each.feed.name, each.shape, each.type) for each in expected.inputs]
     _compare("input", name, wanted, outcome.inputs, exact=True)
     outputs = _named(expected.outputs, outcome.outputs)
@@ -89,7 +97,7 @@ def _compare(kind: str, model: str, expected: Sequence[_Wanted], found: Sequence
     wanted = {each.name: each for each in expected}
     if set(wanted) - set(there) or (exact and set(there) != set(wanted)):
         raise ModelError(
-            f"The model {model} has the {kind}s {', '.join(there) or 'none'}; "
+            f"The model {model} has the {kind}s {legible(', '.join(there)) or 'none'}; "
             f"expected: {', '.join(name or '(one more)' for name in wanted)}.",
             _OTHER,
         )
@@ -97,7 +105,7 @@ def _compare(kind: str, model: str, expected: Sequence[_Wanted], found: Sequence
         seen = there[each.name]
         if seen.type != f"tensor({each.type})" or not _fits(each.shape, seen.shape):
             raise ModelError(
-                f"The {kind} {each.name} of the model {model} is {seen.type} {_form(seen.shape)}; "
+                f"The {kind} {legible(each.name)} of the model {model} is {seen.type} {_form(seen.shape)}; "
                 f"expected: tensor({each.type}) {_form(each.shape)}.",
                 _OTHER,
             )
@@ -114,15 +122,17 @@ def _fits(expected: tuple[int | str, ...], declared: tuple[int | str | None, ...
 
 
 def _form(shape: Sequence[int | str | None]) -> str:
-    return f"({', '.join('?' if side is None else str(side) for side in shape)})"
+    return f"({legible(', '.join('?' if side is None else str(side) for side in shape))})"
 
 
 def _judge(model: str, expected: ExpectedOutput, given: Given) -> None:
     what = f"The model {model} gives"
     if not given.finite:
         raise ModelError(f"{what} values that are no numbers (NaN or infinite) on a face.", "Do not use this file.")
-    if not _fits(expected.shape, given.shape):
-        message = f"{what} {_form(given.shape)} for {expected.name}; expected: {_form(expected.shape)}."
+    # Whatever it is called, what was fed was one picture.
+    shape = tuple(1 if isinstance(side, str) and not place else side for place, side in enumerate(expected.shape))
+    if not _fits(shape, given.shape):
+        message = f"{what} {_form(given.shape)} for {legible(expected.name)}; expected: {_form(shape)}."
         raise ModelError(message, _OTHER)
     span = expected.high - expected.low
     if expected.kind != "mask" and given.high - given.low < _FLAT * span:

@@ -6,8 +6,9 @@ from engine.errors import ModelError
 from engine.events import shown
 from engine.models import manifest as manifests
 from engine.models import store
-from engine.models.brought import Brought, open_brought
-from engine.models.manifest import Family, Manifest
+from engine.models.brought import Brought
+from engine.models.manifest import Family
+from engine.models.opened import Located, open_brought
 from engine.shot import is_model_file
 
 
@@ -16,28 +17,29 @@ def open_named(name: str, *families: Family) -> Brought:
 
     Raises ModelError: where it is not installed, the remedy says which file to bring from where, and how to install it.
     """
-    return open_brought(*locate(name, *families))
+    return open_brought(locate(name, *families))
 
 
-def locate(name: str, *families: Family) -> tuple[Path, Manifest]:
+def locate(name: str, *families: Family) -> Located:
     """The file and the manifest of the model that `open_named` opens; raises as it does."""
-    path, manifest = _located(name)
-    if manifest.family not in families:
+    found = _located(name)
+    if found.manifest.family not in families:
         raise ModelError(
-            f"The model {shown(name)} is of the family {manifest.family}; here one of {', '.join(families)} is needed.",
+            f"The model {shown(name)} is of the family {found.manifest.family}; "
+            f"here one of {', '.join(families)} is needed.",
             "faceplate models list",
         )
-    return path, manifest
+    return found
 
 
-def _located(name: str) -> tuple[Path, Manifest]:
+def _located(name: str) -> Located:
     if is_model_file(name):
         path = Path(name)
-        return path, manifests.read(path.with_suffix(".toml"))
+        return Located(path, manifests.read(path.with_suffix(".toml")), installed=False)
     known = manifests.known().get(name)
     place = store.place_of(name)
     if place.model.exists() and place.manifest.exists():
-        return place.model, manifests.read(place.manifest)
+        return Located(place.model, manifests.read(place.manifest), installed=True)
     if known is None:
         raise ModelError(f"There is no model called {shown(name)}.", "faceplate models list")
     file = known.file or f"{name}.onnx"

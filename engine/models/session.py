@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 
 from engine.errors import ModelError, ModelTimeout
 from engine.models.catalogue import FOLDER, MODELS, ModelSpec, Tensor, read_checked
+from engine.models.legible import legible
 
 # The number of threads decides how onnxruntime divides a sum, and with it the last bits (seen on the mesh with a batch
 # of 3: two threads and four differ). It is the same on every machine, so that results do not depend on its cores.
@@ -35,6 +36,8 @@ _CUDA_OPTIONS = {
 _CPU = ("CPUExecutionProvider",)
 _TYPES = {"float": np.float32, "float16": np.float16, "double": np.float64}
 _OTHER_FILE = "Use a model file that was made for this adapter."
+# What onnxruntime says where the system refuses it memory.
+_NO_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation")
 
 
 class Model:
@@ -226,12 +229,14 @@ def _mapped(name: str) -> Iterator[None]:
     try:
         yield
     except foreign_errors() as error:
+        if any(words in str(error) for words in _NO_MEMORY):
+            message = f"The model {name} needs more memory than it can have."
+            raise ModelError(message, "Use a smaller model, or a machine with more memory.") from error
         raise ModelError(f"The model {name} cannot be used: {_sentence(error)}", _OTHER_FILE) from error
 
 
 def _sentence(error: Exception) -> str:
-    text = " ".join(str(error).split()) or type(error).__name__
-    return f"{text[:300]}." if len(text) <= 300 else f"{text[:300]}…"
+    return f"{(legible(str(error)) or type(error).__name__).rstrip('.')}."
 
 
 @contextmanager

@@ -4,6 +4,7 @@
 """
 
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
 
@@ -82,15 +83,22 @@ class _Refusal(msgspec.Struct, frozen=True, tag=True):
     message: str
 
 
-def try_model(path: Path, name: str, feeds: tuple[Feed, ...] = (), limits: Limits | None = None) -> Outcome:
+def try_model(
+    path: Path,
+    name: str,
+    feeds: tuple[Feed, ...] = (),
+    limits: Limits | None = None,
+    stopped: Callable[[], bool] = lambda: False,
+) -> Outcome:
     """Load a model file in a child process and, where there are feeds, run it once; on the CPU.
 
     `name` is what messages call it. Without feeds it is only looked at. `limits` are by default two minutes, and
-    memory by the file's size. Raises ModelTimeout and ModelError: no model, too slow, too much memory, a crash.
+    memory by the file's size. Raises ModelTimeout and ModelError: no model, too slow, too much memory, a crash; and
+    Cancelled once `stopped()`.
     """
     limits = limits or Limits(_SECONDS, _BESIDE + _PER_BYTE * path.stat().st_size)
     request = msgspec.json.encode(_Request(str(path), name, feeds))
-    answer = run_confined("engine.models.trial", request, limits, f"The model {name}")
+    answer = run_confined("engine.models.trial", request, limits, f"The model {name}", stopped)
     try:
         outcome = msgspec.json.decode(answer, type=Outcome | _Refusal)
     except msgspec.MsgspecError as error:
@@ -122,7 +130,9 @@ def _tried(request: _Request) -> Outcome:
         return Outcome(inputs, outputs, failure="Its inputs have other names.")
     try:
         results = network.run({feed.name: _fed(feed, declared[feed.name]) for feed in request.feeds})
-    except (ModelError, ValueError) as error:
+    except ModelError as error:
+        return Outcome(inputs, outputs, failure=error.message)
+    except ValueError as error:
         return Outcome(inputs, outputs, failure=str(error))
     named = zip(network.outputs, results, strict=True)
     return Outcome(inputs, outputs, tuple(_given(each.name, result) for each, result in named))

@@ -1,18 +1,17 @@
 """Which networks a recipe uses, what their files hold, and whether somebody has accepted their licences."""
 
-import functools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import NamedTuple
 
 import msgspec
 
-from engine.errors import LicenceError, ModelError
+from engine.errors import LicenceError
 from engine.events import shown
 from engine.models import store
-from engine.models.files import sha256_of
 from engine.models.locate import locate
 from engine.models.manifest import Family, Manifest, adapter_digest, consent_of
+from engine.models.opened import Located, content_of, ensure_tried
 from engine.shot import MESH, Shot, is_model_file
 
 RECOGNISER = "arcface_w600k_r50"
@@ -60,19 +59,16 @@ def models_of(shot: Shot) -> list[Used]:
 
     Raises ModelError for one that is not installed, cannot be read, or is of another family.
     """
-    found: dict[str, Used] = {}
-    waiting = list(_named(shot))
-    while waiting:
-        name, families = waiting.pop(0)
-        if name in found:
-            continue
-        path, manifest = locate(name, *families)
-        found[name] = Used(_label(name), manifest, _content(path))
-        if manifest.converter:
-            waiting.append((manifest.converter, ("converter",)))
-        if manifest.family == "embedding":
-            waiting.append((RECOGNISER, ("recogniser",)))
-    return list(found.values())
+    return [Used(_label(name), found.manifest, content_of(found)) for name, found in _located(shot).items()]
+
+
+def ensure_usable(shot: Shot, stopped: Callable[[], bool]) -> None:
+    """See that every network of the recipe can be opened, before anything else is done for it: each is tried.
+
+    Raises ModelError and ModelTimeout; Cancelled once `stopped()`.
+    """
+    for found in _located(shot).values():
+        ensure_tried(found, stopped)
 
 
 def check_licences(shot: Shot) -> list[Licence]:
@@ -108,6 +104,23 @@ def with_licences_accepted(shot: Shot) -> Shot:
     return msgspec.structs.replace(shot, accepted_licences=tuple(dict.fromkeys((*shot.accepted_licences, *needed))))
 
 
+def _located(shot: Shot) -> dict[str, Located]:
+    """The networks by the names that the recipe, or another network, has for them."""
+    found: dict[str, Located] = {}
+    waiting = list(_named(shot))
+    while waiting:
+        name, families = waiting.pop(0)
+        if name in found:
+            continue
+        found[name] = locate(name, *families)
+        manifest = found[name].manifest
+        if manifest.converter:
+            waiting.append((manifest.converter, ("converter",)))
+        if manifest.family == "embedding":
+            waiting.append((RECOGNISER, ("recogniser",)))
+    return found
+
+
 def _named(shot: Shot) -> Iterator[tuple[str, tuple[Family, ...]]]:
     """The networks that the recipe itself names, and of what family each may be."""
     if shot.swapper != MESH:
@@ -123,17 +136,3 @@ def _accepted(shot: Shot, used: Used) -> str | None:
 
 def _label(name: str) -> str:
     return shown(Path(name).name) if is_model_file(name) else name
-
-
-def _content(path: Path) -> str:
-    """The SHA-256 of a file, read once in a process while it stays."""
-    try:
-        stat = path.stat()
-    except OSError as error:
-        raise ModelError(f"The model {shown(path)} cannot be read: {error.strerror}.", "Check the path.") from error
-    return _hashed(path, stat.st_mtime_ns, stat.st_size)
-
-
-@functools.lru_cache(maxsize=64)
-def _hashed(path: Path, _changed: int, _size: int) -> str:
-    return sha256_of(path)

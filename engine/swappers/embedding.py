@@ -12,8 +12,8 @@ from engine.kept import NOTHING, Keep
 from engine.models.brought import Brought
 from engine.models.locate import open_named
 from engine.models.manifest import Role
-from engine.swappers.base import Seen
 from engine.models.used import RECOGNISER
+from engine.swappers.base import Seen
 from engine.swappers.network import NetworkSwapper
 from engine.swappers.references import Identity, Reference
 from engine.swappers.templates import picture_to_template

@@ -6,6 +6,7 @@ nothing can be swapped, flipped or scaled unseen. An enhancer gives the same, wi
 third part. An occlusion network gives, for each pixel, `MASK · v + MASK_OFFSET`, or for classes `LOGITS · v`.
 """
 
+import hashlib
 from typing import Any
 
 import msgspec
@@ -172,8 +173,10 @@ BUILDERS = {
 
 
 def install(folder, name: str, content: bytes | None = None, manifest: Manifest | None = None) -> Manifest:
-    """Put a tiny network beside its manifest into a models' folder."""
+    """Put a tiny network beside its manifest into a models' folder, pinned as one that was added."""
     manifest = manifest or known()[name]
-    (folder / f"{name}.onnx").write_bytes(BUILDERS[manifest.family](manifest) if content is None else content)
-    (folder / f"{name}.toml").write_text(to_text(msgspec.structs.replace(manifest, sha256="")), encoding="utf-8")
+    content = BUILDERS[manifest.family](manifest) if content is None else content
+    pinned = msgspec.structs.replace(manifest, sha256=hashlib.sha256(content).hexdigest())
+    (folder / f"{name}.onnx").write_bytes(content)
+    (folder / f"{name}.toml").write_text(to_text(pinned), encoding="utf-8")
     return manifest

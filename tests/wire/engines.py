@@ -33,10 +33,11 @@ class EngineProcess(NamedTuple):
         return Client(self.link(), "test", patience)
 
 
-def start_engine(folder: Path) -> EngineProcess:
+def start_engine(folder: Path, program: tuple[str, ...] = ("tests.wire.engine_process",)) -> EngineProcess:
+    """Start one; `program` is a module, with arguments, that starts it with the last argument it is given."""
     server, client = zmq.curve_keypair(), zmq.curve_keypair()
     told = json.dumps([f"ipc://{folder}/engine", server[0].decode(), server[1].decode(), client[0].decode()])
-    command = [sys.executable, "-m", "tests.wire.engine_process", told]
+    command = [sys.executable, "-m", *program, told]
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, text=True)
     assert process.stdout is not None
     address = process.stdout.readline().strip()
