@@ -67,7 +67,7 @@ def test_one_that_is_not_there_or_of_another_family_is_an_error(folder):
         assert "faceplate models add" in told.value.remedy
     with pytest.raises(ModelError, match="family recogniser"):
         models_of(Shot(swapper="arcface_w600k_r50"))
-    with pytest.raises(ModelError, match="cannot be read"):
+    with pytest.raises(ModelError, match="there is no file"):
         models_of(Shot(swapper=str(install(folder / "mine.onnx", DFM).rename(folder / "other.onnx").with_stem("mine"))))
 
 

@@ -11,7 +11,7 @@ from engine.models.locate import open_named
 from engine.models.manifest import Port, known
 
 pytest.importorskip("onnx", reason="needs onnx to write a model")
-import tiny_networks as tiny
+from tests.swappers import tiny_networks as tiny
 
 ENHANCERS = sorted(name for name, manifest in known().items() if manifest.family == "enhancer")
 OCCLUSION = sorted(name for name, manifest in known().items() if manifest.family == "occlusion")

@@ -23,7 +23,7 @@ from engine.swappers.templates import TEMPLATES
 from kernels.view import make_view, seen_of_exposed, view
 
 pytest.importorskip("onnx", reason="needs onnx to write a model")
-import tiny_networks as tiny
+from tests.swappers import tiny_networks as tiny
 
 STEP = 1 / 255
 EMBEDDING = sorted(name for name, manifest in known().items() if manifest.family == "embedding")
