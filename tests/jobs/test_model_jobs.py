@@ -2,7 +2,6 @@
 
 import hashlib
 import json
-import sys
 from pathlib import Path
 
 import msgspec
@@ -16,11 +15,10 @@ from engine.models.manifest import Manifest, Port
 from engine.models.used import with_licences_accepted
 from engine.resume import Marks
 from engine.wire.client import Client
-from tests.jobs.place import REPOSITORY, Command, Record, read_exr, shot_of, swap
+from tests.jobs.place import Command, Record, read_exr, shot_of, swap
 
 pytest.importorskip("onnx", reason="needs onnx to write a model")
-sys.path.append(str(REPOSITORY / "tests/swappers"))
-import tiny_networks as tiny
+from tests.swappers import tiny_networks as tiny
 
 SIDE = 64
 DFM = Manifest(
