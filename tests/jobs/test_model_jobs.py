@@ -14,7 +14,8 @@ from engine.kept import Kept
 from engine.models.manifest import Manifest, Port
 from engine.models.used import with_licences_accepted
 from engine.resume import Marks
-from tests.jobs.place import Command, Record, read_exr, shot_of
+from engine.wire.client import Client
+from tests.jobs.place import Command, Record, read_exr, shot_of, swap
 
 pytest.importorskip("onnx", reason="needs onnx to write a model")
 from tests.swappers import tiny_networks as tiny
@@ -67,6 +68,15 @@ def test_nothing_is_done_until_the_licence_is_accepted_and_then_the_frame_says_s
     }
     assert json.loads(header["faceplate:recipe"])["accepted_licences"] == [ACCEPTED]
     assert str(work) not in header["faceplate:licence"]
+
+
+def test_an_engine_refuses_a_hosts_recipe_and_goes_on_with_one_that_accepts(work: Path, actor: Path, client: Client):
+    shot = shot_of(work, "out", f"swapper={actor}")
+    failure = client.work(swap(shot, frames="1001"), lambda told: None).failure
+    assert failure is not None and failure.code == "licence" and ACCEPTED in failure.remedy
+    accepting = recipe.with_settings(shot, [f"accepted_licences=['{ACCEPTED}']"])
+    assert client.work(swap(accepting, frames="1001"), lambda told: None).failure is None
+    assert (work / "out/sh.1001.exr").is_file()
 
 
 def test_a_preview_is_refused_as_a_job_is(work: Path, actor: Path):

@@ -49,8 +49,7 @@ def test_a_published_manifest_holds_together(name, tmp_path):
 def test_what_is_pinned_has_its_publishers_address_and_no_two_are_one_file():
     pinned = {name: manifest for name, manifest in known().items() if manifest.sha256}
     assert PUBLISHED - set(pinned) == {
-        *("blendswap_256", "ghost_1_256", "ghost_2_256", "ghost_3_256", "crossface_ghost"),
-        *("gfpgan_1_2", "gfpgan_1_3", "restoreformer_plus_plus"),
+        *("blendswap_256", "ghost_1_256", "ghost_2_256", "gfpgan_1_2", "gfpgan_1_3", "restoreformer_plus_plus"),
     }
     hashes = [each for manifest in pinned.values() for each in (manifest.sha256, *manifest.also)]
     assert len(set(hashes)) == len(hashes)
