@@ -34,7 +34,8 @@ class EmbeddingSwapper(NetworkSwapper):
         self._recogniser = open_named(RECOGNISER, "recogniser")
         manifest = network.manifest
         self._converter = open_named(manifest.converter, "converter") if manifest.converter else None
-        self._embedding = robust_mean(np.array([_of_reference(self._recogniser, each) for each in identity.references]))
+        embeddings = np.array([_of_reference(self._recogniser, each) for each in identity.references])
+        self._embedding = robust_mean(embeddings, identity.votes)
 
     def told(self, seen: Seen) -> dict[Role, Float32]:
         """The source (1, 512)."""

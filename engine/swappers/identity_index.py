@@ -24,16 +24,13 @@ import llvmlite.binding
 import msgspec
 import platformdirs
 
-from engine import __version__
 from engine.errors import IdentityError
-from engine.models.catalogue import MESH_SHA256, MODELS
 from engine.swappers.portrait import Portrait
 
 VARIABLE = "FACEPLATE_CACHE"
-# Raised whenever a portrait is measured in another way.
-METHOD = 1
 KEPT_DAYS = 60.0
 _DAY = 86400.0
+_PACKAGES = ("faces", "models", "plates", "swappers")
 _LIBRARIES = ("numpy", "numba", "llvmlite", "opencv-python-headless", "onnxruntime", "openimageio", "openexr", "scipy")
 _ENDING = ".portrait"
 _LARGEST = 1 << 20
@@ -52,9 +49,8 @@ _ENTRY = msgspec.msgpack.Decoder(Portrait | Unfit)
 def index_folder() -> Path:
     """Where pictures' measurements are kept; it need not be there."""
     named = os.environ.get(VARIABLE, "")
-    return (
-        Path(named).absolute() if named else platformdirs.user_cache_path("faceplate", appauthor=False)
-    ) / "pictures"
+    cache = Path(named).absolute() if named else platformdirs.user_cache_path("faceplate", appauthor=False)
+    return cache / "pictures"
 
 
 def recall(path: Path, sha256: str, examine: Callable[[Path], Portrait]) -> Portrait:
@@ -85,12 +81,20 @@ def _place(path: Path, sha256: str) -> Path:
 
 @cache
 def _measured_by() -> str:
-    """All that decides the last bit of a measurement: this version, its networks and libraries, and the processor."""
+    """All that decides a measurement to the last bit: the code (it names the networks), libraries, the processor."""
     libraries = [f"{name} {_version_of(name)}" for name in _LIBRARIES]
-    networks = [model.sha256 for model in MODELS.values()]
     features = llvmlite.binding.get_host_cpu_features().flatten()
     processor = platform.machine(), llvmlite.binding.get_host_cpu_name(), features
-    return "\n".join([str(METHOD), __version__, MESH_SHA256, *networks, *libraries, *processor])
+    return "\n".join([_sources(), *libraries, *processor])
+
+
+def _sources() -> str:
+    """A digest of the code that a measurement may go through, in hex."""
+    engine, whole = Path(__file__).parents[1], hashlib.sha256()
+    for folder in (*(engine / name for name in _PACKAGES), engine.with_name("kernels")):
+        for path in sorted(folder.glob("*.py")):
+            whole.update(hashlib.sha256(path.read_bytes()).digest())
+    return whole.hexdigest()
 
 
 def _version_of(library: str) -> str:

@@ -7,6 +7,7 @@ from engine.kept import NOTHING, Keep
 from engine.models.brought import Brought
 from engine.models.manifest import Role
 from engine.swappers.base import Seen
+from engine.swappers.choice import DEGREES_LIKE_A_MOUTH, fault
 from engine.swappers.embedding import shown_reference
 from engine.swappers.network import NetworkSwapper
 from engine.swappers.references import Identity, Reference
@@ -14,9 +15,6 @@ from engine.swappers.templates import picture_to_template
 from kernels.warp import warp_affine
 
 Float32 = NDArray[np.float32]
-
-# A reference with glasses or facial hair is taken only when the others are turned away so much more, in degrees.
-OBSTRUCTED = 30.0
 
 
 class ImageSwapper(NetworkSwapper):
@@ -37,4 +35,5 @@ class ImageSwapper(NetworkSwapper):
 
 
 def _turned(reference: Reference) -> float:
-    return float(np.linalg.norm(reference.portrait.angles[:2])) + OBSTRUCTED * len(reference.obstructions)
+    """Degrees from the camera, and what is held against the picture as so many more."""
+    return float(np.linalg.norm(reference.portrait.angles[:2])) + DEGREES_LIKE_A_MOUTH * fault(reference.portrait)

@@ -85,7 +85,8 @@ class Identity:
     """One person: at least one reference, the middle of their embeddings (128,), and a digest of the pictures' bytes.
 
     unusable: why each other picture in the folder is none; those that show somebody else are named together. spare:
-    by name, of the references that no frame needs, the better ones of nearly the same pose and mouth.
+    by name, of the references that no frame needs, the better ones of nearly the same pose and mouth. votes: (n,), how
+    much each reference says of who the person is; those of one moment have one vote together.
     """
 
     def __init__(self, references: Sequence[Reference], digest: str, unusable: Sequence[FaceplateError] = ()) -> None:
@@ -93,7 +94,8 @@ class Identity:
         self.digest = digest
         self.unusable = tuple(unusable)
         embeddings = np.array([reference.embedding for reference in references])
-        self.embedding = robust_mean(embeddings, independent_votes(embeddings))
+        self.votes = independent_votes(embeddings)
+        self.embedding = robust_mean(embeddings, self.votes)
         instead = spaced([reference.portrait for reference in references])
         self.spare = {self.references[at].name: self.references[to].name for at, to in enumerate(instead) if at != to}
         self._used = [self.references[at] for at, to in enumerate(instead) if at == to]
@@ -137,13 +139,9 @@ class Folder(NamedTuple):
         person = [one.reference for one in self.pictures if one.reference is not None and not one.stranger]
         strangers = [shown(one.name) for one in self.pictures if one.stranger]
         if strangers:
-            few = f"{len(strangers)} of {len(self.pictures)} pictures in {shown(self.path)}"
-            problems.append(
-                IdentityError(
-                    f"{few} seem to show somebody else, and are left out: {', '.join(strangers)}.",
-                    "Take them out of the folder, or use sharper ones.",
-                )
-            )
+            left_out = f"{len(strangers)} of {len(self.pictures)} pictures in {shown(self.path)} left out"
+            message = f"{left_out}, where somebody else seems to be shown: {', '.join(strangers)}."
+            problems.append(IdentityError(message, "Take them out of the folder, or bring sharper ones."))
         return Identity(person, self.digest, problems)
 
 

@@ -15,6 +15,7 @@ import skimage.data
 
 from engine.errors import IdentityError
 from engine.faces.course import moment
+from engine.kept import Kept
 from engine.shot import Shot
 from engine.swappers import identity_index, references
 from engine.swappers.base import Seen
@@ -131,7 +132,6 @@ def test_a_damaged_entry_is_made_again(folder, measured, damage):
 
 
 def test_an_entry_of_another_layout_is_made_again(folder, measured):
-    """As one of a version that forgot to count up METHOD."""
     load_identity(folder)
     measured.clear()
     foreign = msgspec.msgpack.encode({"type": "portrait", "embedding": [1.0]})
@@ -232,6 +232,15 @@ def test_pixels_are_read_only_when_a_frame_needs_them(folder, monkeypatch):
         reference.levels(100.0)
         reference.levels(50.0)
     assert sorted(read) == sorted(reference.name for reference in likeness.references)
+
+
+def test_pixels_are_kept_under_the_engines_limit(folder):
+    kept = Kept(1 << 28)
+    reference = load_identity(folder, kept).references[0]
+    assert kept.bytes == 0
+    picture = reference.levels(100.0)[0].picture
+    assert kept.bytes > reference.light.nbytes
+    assert reference.levels(100.0)[0].picture is picture
 
 
 def test_a_picture_that_changed_under_a_job_is_an_error(folder):
