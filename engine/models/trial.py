@@ -97,7 +97,7 @@ def try_model(
     Cancelled once `stopped()`.
     """
     limits = limits or Limits(_SECONDS, _BESIDE + _PER_BYTE * path.stat().st_size)
-    request = msgspec.json.encode(_Request(str(path), name, feeds))
+    request = msgspec.json.encode(_Request(str(path.absolute()), name, feeds))
     answer = run_confined("engine.models.trial", request, limits, f"The model {name}", stopped)
     try:
         outcome = msgspec.json.decode(answer, type=Outcome | _Refusal)
