@@ -37,7 +37,7 @@ def run_confined(
     so at twice the limit. `subject` begins the messages. Raises ModelTimeout when it takes too long; ModelError when
     it takes too much memory, or ends otherwise than with status 0; Cancelled once `stopped()`, which is asked often.
     """
-    command = [sys.executable, "-m", module, str(2 * limits.memory), str(round(_PROCESSORS * limits.seconds))]
+    command = [sys.executable, "-m", module, str(2 * limits.memory), str(1 + round(_PROCESSORS * limits.seconds))]
     # The folder that holds this engine, so that `-m` finds the same one there.
     place = Path(__file__).parents[2]
     try:

@@ -95,7 +95,8 @@ def ensure_tried(found: Located, stopped: Callable[[], bool] = lambda: False) ->
         check_model(found.path, shown(manifest.name), expectation(manifest), stopped=stopped)
     except ModelError as error:
         with _lock:
-            _refused[trial] = time.monotonic() + _REFUSED, error
+            # Anew: what was raised holds on to all that was at work.
+            _refused[trial] = time.monotonic() + _REFUSED, type(error)(error.message, error.remedy)
         raise
     with _lock:
         _tried[trial] = None

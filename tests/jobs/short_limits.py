@@ -1,4 +1,4 @@
-"""The engine and the command line as they are, but that a network's trial and its runs are ended after seconds.
+"""The engine and the command line as they are, but that a network's trial has less memory, and ends as runs do: soon.
 
 Arguments: `engine TOLD` for an engine as tests.wire.engine_process is one, else a command line.
 """
@@ -10,11 +10,12 @@ from engine.models import trial
 from engine.models.session import Model
 from tests.wire.engine_process import main as serve
 
-TRIAL, RUN = 8.0, 2.0
+# Seconds of a trial and of a run, and bytes of a trial beside the file.
+TRIAL, RUN, BESIDE = 10.0, 3.0, 5 << 28
 
 
 def main() -> None:
-    trial._SECONDS = TRIAL
+    trial._SECONDS, trial._BESIDE = TRIAL, BESIDE
     Model.run.__defaults__ = (RUN,)
     if sys.argv[1] == "engine":
         del sys.argv[1]

@@ -91,10 +91,11 @@ def run(tmp_path: Path, work: Path) -> Run:
 
 
 @pytest.fixture(scope="module")
-def good(engine: EngineProcess, originals: Path) -> dict[str, bytes]:
+def good(engine: EngineProcess, originals: Path, tmp_path_factory: pytest.TempPathFactory) -> dict[str, bytes]:
     """What the good model makes."""
+    place = shutil.copytree(originals, tmp_path_factory.mktemp("good") / "place")
     with engine.client() as client:
-        return goes_on(client, originals)
+        return goes_on(client, Path(place))
 
 
 def by(model: Path, work: Path, output: str = "out", *settings: str) -> Swap:

@@ -1,5 +1,9 @@
 """A model that nobody has vouched for is tried in a process of its own: whatever it does there, we get an error."""
 
+import json
+import signal
+import subprocess
+import sys
 import time
 from pathlib import Path
 
@@ -7,7 +11,7 @@ import numpy as np
 import psutil
 import pytest
 
-from engine.errors import ModelError, ModelTimeout
+from engine.errors import Cancelled, ModelError, ModelTimeout
 from engine.models.catalogue import FOLDER
 from engine.models.confined import Limits, run_confined
 from engine.models.drawn_face import drawn_face
@@ -18,6 +22,7 @@ onnx = pytest.importorskip("onnx", reason="needs onnx to write a model")
 helper = onnx.helper
 REAL, HALF, INTEGER = onnx.TensorProto.FLOAT, onnx.TensorProto.FLOAT16, onnx.TensorProto.INT64
 FACE = Feed("target", "picture", 8)
+ROOT = Path(__file__).parents[2]
 SMALL = Limits(20, 1 << 30)
 
 
@@ -151,6 +156,24 @@ def test_a_model_that_stalls_while_it_is_loaded_is_ended(tmp_path):
     with pytest.raises(ModelTimeout, match="ended after 2 s"):
         try_model(path, "slow", limits=Limits(2, 8 << 30))
     assert time.monotonic() - started < 10
+    assert not [child for child in psutil.Process().children() if "engine.models.trial" in child.cmdline()]
+
+
+def test_one_whose_parent_is_gone_ends_by_itself(tmp_path):
+    """The child alone, which nobody watches: with a second of processors, and more to do."""
+    path = save(tmp_path / "slow.onnx", *folded(16000, 16000))
+    request = json.dumps({"path": str(path), "name": "slow", "feeds": []}).encode()
+    command = [sys.executable, "-m", "engine.models.trial", str(16 << 30), "1"]
+    child = subprocess.run(command, input=request, capture_output=True, cwd=ROOT, timeout=60, check=False)
+    assert child.returncode in (-signal.SIGKILL, -signal.SIGXCPU)
+
+
+def test_one_that_nobody_waits_for_any_more_is_ended(tmp_path):
+    path = save(tmp_path / "slow.onnx", *folded(16000, 16000))
+    asked = []
+    with pytest.raises(Cancelled):
+        try_model(path, "slow", stopped=lambda: bool(asked.append(0)) or len(asked) > 3)
+    assert len(asked) == 4
     assert not [child for child in psutil.Process().children() if "engine.models.trial" in child.cmdline()]
 
 
