@@ -65,8 +65,9 @@ def _gpus() -> int:
 def providers_for(device: Device, available: Sequence[str], sha256: str, graph: bool) -> list[Any]:
     """onnxruntime's providers, in the order of preference, for a model of this SHA-256 on a device.
 
-    graph: CUDA graphs, for a network whose inputs lie in the same arrays in each run. Raises ModelError where TensorRT
-    is asked for and not there.
+    Without a SHA-256 TensorRT is left aside: the small networks that find faces gain nothing by it, and what is found
+    stays the same. graph: CUDA graphs, for a network whose inputs lie in the same arrays in each run. Raises ModelError
+    where TensorRT is asked for and not there.
     """
     if device.kind == "cpu":
         return [CPU]
@@ -76,7 +77,7 @@ def providers_for(device: Device, available: Sequence[str], sha256: str, graph: 
 
 
 def _tensorrt(available: Sequence[str], number: dict[str, str], sha256: str, graph: bool) -> list[Any]:
-    if os.environ.get(VARIABLE, "") != "1":
+    if not sha256 or os.environ.get(VARIABLE, "") != "1":
         return []
     if TENSORRT not in available:
         raise ModelError(
