@@ -90,7 +90,7 @@ class Brought:
         for port in self.manifest.inputs:
             array = feeds[port.role]
             if port.role not in SINGLE:
-                array = array[part] if len(array) > 1 else np.repeat(array, count, axis=0)
+                array = array[part] if len(array) > 1 else _repeated(array, count)
             arrays[port.name] = array
         return self._model.run(arrays)
 
@@ -202,6 +202,10 @@ def open_brought(path: Path, manifest: Manifest) -> Brought:
         ) from error
     stamp = Stamp(str(path), stat.st_mtime_ns, stat.st_size, manifest)
     return POOL.get(stamp, lambda: read_checked(path, manifest.sha256 or None), lambda got: Brought(manifest, got))
+
+
+def _repeated(array: Any, count: int) -> Any:
+    return array if count == 1 else np.repeat(array, count, axis=0)
 
 
 def _unlike(manifest: Manifest, what: str, found: str, expected: str) -> ModelError:

@@ -1,6 +1,7 @@
 """Networks run on arrays where they lie: on the CPU here, by the code that runs them on a GPU, but for its name."""
 
 import threading
+from typing import Any
 
 import numpy as np
 import pytest
@@ -27,10 +28,9 @@ def feeds(number):
     return {"input": picture}
 
 
-def outputs():
-    return [
-        (tensor.name, tuple(1 if side == "N" else side for side in tensor.shape), np.float32) for tensor in SPEC.outputs
-    ]
+def outputs() -> list[tuple[str, tuple[int, ...], Any]]:
+    shapes = [tuple(side if isinstance(side, int) else 1 for side in tensor.shape) for tensor in SPEC.outputs]
+    return [(tensor.name, shape, np.float32) for tensor, shape in zip(SPEC.outputs, shapes, strict=True)]
 
 
 def test_a_bound_run_writes_what_a_run_gives(session):
@@ -100,7 +100,8 @@ def test_arrays_that_are_not_numpys_are_bound_and_get_no_plain_run(monkeypatch):
 
 def test_frames_take_turns_on_the_devices_in_each_thread_for_itself():
     first, second = Device("cuda", 0), Device("cuda", 1)
-    model = Model(SPEC, dict.fromkeys((first, second)))
+    sessions: dict[Device, Any] = dict.fromkeys((first, second))
+    model = Model(SPEC, sessions)
     seen = {}
 
     def work(number):

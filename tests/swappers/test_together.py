@@ -107,12 +107,12 @@ def test_networks_that_differ_are_not_mixed(folder, runs, hopper_reference):
 
 def test_a_value_that_a_batch_has_once_keeps_faces_apart_where_it_differs(folder, runs):
     size = 64
-    ports = known()["inswapper_128"].inputs
+    ports, face = known()["inswapper_128"].inputs, known()["inswapper_128"].outputs[0]
     manifest = msgspec.structs.replace(
         known()["inswapper_128"], name="morphing", family="dfm", source="none", size=size, template="dfl_whole_face",
         inputs=(msgspec.structs.replace(ports[0], shape=("N", 3, size, size)),
                 msgspec.structs.replace(ports[1], role="morph", name="morph", shape=(1,))),
-        outputs=(msgspec.structs.replace(known()["inswapper_128"].outputs[0], name="face", shape=("N", 3, size, size)),),
+        outputs=(msgspec.structs.replace(face, name="face", shape=("N", 3, size, size)),),
     )  # fmt: skip
     tiny.install(folder, "morphing", tiny.swapper(manifest), manifest)
     network = open_named("morphing", "dfm")
