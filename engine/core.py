@@ -188,6 +188,7 @@ def _render_all(job: _Job, todo: list[int], report: Report, cancelled: Cancel, c
         edit=lambda read: _edit(job, renderer, read),
         write=lambda edited: _write(job, edited),
         stopped=lambda: halt is not None or cancelled(),
+        at_once=renderer.at_once,
     )
     with closing(outcomes):
         for number, result in outcomes:

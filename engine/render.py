@@ -18,6 +18,7 @@ from engine.faces.tracks import FaceGeometry, Track, Tracks
 from engine.geometry import Box, extent
 from engine.kept import NOTHING, Keep, files_key
 from engine.layers import Layers
+from engine.models.devices import for_frame
 from engine.models.locate import open_named
 from engine.models.used import SWAPPERS
 from engine.plates.color import PlateColor
@@ -29,7 +30,9 @@ from engine.swappers.dfm import DfmSwapper
 from engine.swappers.embedding import EmbeddingSwapper
 from engine.swappers.image import ImageSwapper
 from engine.swappers.mesh import MeshSwapper
+from engine.swappers.network import NetworkSwapper
 from engine.swappers.references import Identity, find_pictures, load_identity
+from engine.swappers.together import swap_all
 from kernels.blend import matching_grain, seam_gain
 from kernels.composite import Counts, composite
 from kernels.view import make_view, view
@@ -112,6 +115,13 @@ class Renderer:
         ]
 
     @property
+    def at_once(self) -> int:
+        """How many frames may well be rendered at the same time: one on each GPU that their networks are open on."""
+        return max(
+            (job.swapper.network.devices for job in self._jobs if isinstance(job.swapper, NetworkSwapper)), default=1
+        )
+
+    @property
     def _scratch(self) -> Workspace:
         """What this thread's kernels keep from frame to frame."""
         if not hasattr(self._local, "workspace"):
@@ -132,6 +142,10 @@ class Renderer:
 
         All faces are looked at before the first is changed, and the larger, nearer ones come last.
         """
+        with for_frame(frame.number):
+            return self._render(frame)
+
+    def _render(self, frame: Frame) -> RenderReport:
         stages: dict[str, float] = {}
         shot = self._shot
         frame.changes_in(Box(0, 0, 0, 0))
@@ -140,7 +154,9 @@ class Renderer:
         present.sort(key=lambda one: face_width(one[1].mesh))
         with _timed(stages, "view"):
             sights = [sight for one in present if (sight := self._look(frame, shot, *one)) is not None]
-        counts = [done for sight in sights if (done := self._replace(frame, layers, sight, stages)) is not None]
+        patches = swap_all([(sight.swapper, sight.seen) for sight in sights])
+        done = [self._replace(frame, layers, sight, patches, stages) for sight in sights]
+        counts = [each for each in done if each is not None]
         total = Counts(*np.sum([Counts(0, 0, 0, 0), *counts], axis=0).tolist())
         return RenderReport(len(counts), stages, total._asdict())
 
@@ -155,12 +171,13 @@ class Renderer:
         seen = Seen(picture, crop.points(face.mesh), self._view, shot, course)
         return _Sight(job.swapper, face, crop, box, plate, seen)
 
-    def _replace(self, frame: Frame, layers: Layers, sight: _Sight, stages: dict[str, float]) -> Counts | None:
-        """Replace one face; None when nothing of it is seen."""
+    def _replace(
+        self, frame: Frame, layers: Layers, sight: _Sight, patches: Iterator[Patch], stages: dict[str, float]
+    ) -> Counts | None:
+        """Replace one face by the next of the patches; None when nothing of it is seen."""
         shot = sight.seen.shot
         with _timed(stages, "swap"):
-            patch = sight.swapper.swap(sight.seen)
-            placed = self._place(patch, sight)
+            placed = self._place(next(patches), sight)
             if self._holdout is not None:
                 held = self._holdout.read(frame.number, sight.box, frame.display_window, frame.data_window)
                 np.multiply(placed.matte, 1.0 - held, out=placed.matte)

@@ -22,6 +22,7 @@ from engine.kept import Kept
 from engine.leases import Leases
 from engine.lookers import Lookers
 from engine.models.catalogue import FOLDER, MODELS
+from engine.models.pool import POOL
 from engine.models.session import providers
 from engine.preview_queue import PreviewQueue
 from engine.priority import give_way
@@ -204,6 +205,7 @@ class Service:
             limit=self._limit,
             previews=len(self._previews),
             memory=self._process.memory_info().rss,
+            networks=POOL.held_bytes,
             provider=next(iter(providers().values()), ""),
         )
 

@@ -47,9 +47,10 @@ def readiness(state: "State") -> list[str]:
 
 
 def memory(state: "State") -> str:
-    """The memory of the process, and of it what is leased and kept."""
+    """The memory of the process, and of it what is leased and kept; and the files of the networks that are open."""
+    networks = f", networks of {size(state.networks)}" if state.networks else ""
     limit = f" of {size(state.limit)}" if state.limit else ""
-    return f"Memory {size(state.memory)}; leased {size(state.leased)}, kept {size(state.kept)}{limit}"
+    return f"Memory {size(state.memory)}; leased {size(state.leased)}, kept {size(state.kept)}{limit}{networks}"
 
 
 def job_line(job: "JobState") -> str:

@@ -6,6 +6,8 @@ adapters give and take pictures (h, w, 3), RGB in the model view.
 
 import hashlib
 from collections.abc import Mapping, Sequence
+from importlib import import_module
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,16 +18,21 @@ from engine.models.initializer import last_initializer
 from engine.models.legible import legible
 from engine.models.manifest import Manifest, Port, Role, adapter_digest
 from engine.models.session import Declared, open_declared
+from kernels.launch import contiguous, empty
 
 Float32 = NDArray[np.float32]
 
 NUMBERS = 512
 """How many numbers an embedding has."""
 
-# Inputs that are one for all pictures of a batch.
-_SINGLE = ("morph", "weight")
+SINGLE: tuple[Role, ...] = ("morph", "weight")
+"""Inputs that are one for all pictures of a batch."""
+
 # Families whose networks must have their masks.
 _MASKS = ("dfm", "occlusion")
+# Pixels of the pictures of one run: what a network holds between its layers grows with them, and can be a hundred times
+# as much. Sixteen pictures of 128², one of 512².
+_MOST_PIXELS = 1 << 18
 # Of the white of the model view: a picture that varies less, where the face does not, is none.
 _FLAT = 1 / 255
 _OTHER = "Give the file that the manifest is for, or correct the manifest."
@@ -42,9 +49,10 @@ class Brought:
     def __init__(self, manifest: Manifest, content: bytes) -> None:
         """Raises ModelError when the file is no model, or has other inputs and outputs than its manifest says."""
         self.manifest = manifest
-        self.identity = adapter_digest(manifest, hashlib.sha256(content).hexdigest())
+        sha256 = hashlib.sha256(content).hexdigest()
+        self.identity = adapter_digest(manifest, sha256)
         self._outputs: tuple[Port, ...] = ()
-        self._model = open_declared(manifest.name, content, self._spec_of)
+        self._model = open_declared(manifest.name, content, self._spec_of, sha256)
         target = self._shape("target")
         side = target[2] if len(target) == 4 else 0
         self.size = manifest.size or (side if isinstance(side, int) else 0)
@@ -58,44 +66,66 @@ class Brought:
     def batched(self) -> bool:
         """Whether several pictures are one run; a file that fixes its batch at one is run once for each."""
         tensors = zip(self.manifest.inputs, self._model.spec.inputs, strict=True)
-        return all(isinstance(tensor.shape[0], str) for port, tensor in tensors if port.role not in _SINGLE)
+        return all(isinstance(tensor.shape[0], str) for port, tensor in tensors if port.role not in SINGLE)
 
-    def run(self, feeds: Mapping[Role, Float32]) -> dict[Role, Float32]:
+    def run(self, feeds: Mapping[Role, Any]) -> dict[Role, Any]:
         """Run on `feeds`, arrays (n, …) as the network takes them, by role; one of a single item serves for all.
 
-        The results by role, (n, …). Raises ModelError, also where a result is not finite.
+        The results by role, (n, …), where the target lies. More pictures than a run may have are cut into runs of the
+        same size, in order, so that what a picture is run with depends on nothing but `feeds`. Raises ModelError, also
+        where a result is not finite.
         """
         count = max(len(array) for array in feeds.values())
-        if self.batched:
-            runs = [self._once(feeds, slice(0, count), count)]
-        else:
-            runs = [self._once(feeds, slice(i, i + 1), 1) for i in range(count)]
-        results: dict[Role, Float32] = {}
+        most = max(1, _MOST_PIXELS // max(1, self.size) ** 2) if self.batched else 1
+        runs = [self._once(feeds, slice(i, i + most), min(most, count - i)) for i in range(0, count, most)]
+        results: dict[Role, Any] = {}
         for port, parts in zip(self._outputs, zip(*runs, strict=True), strict=True):
-            results[port.role] = np.concatenate(parts)
+            results[port.role] = parts[0] if len(parts) == 1 else np.concatenate(parts)
         if not all(np.isfinite(result).all() for result in results.values()):
             raise ModelError(
                 f"The model {self.manifest.name} gives values that are no numbers (NaN or infinite).", _REFUSED
             )
         return results
 
-    def _once(self, feeds: Mapping[Role, Float32], part: slice, count: int) -> list[Float32]:
+    def _once(self, feeds: Mapping[Role, Any], part: slice, count: int) -> list[Any]:
         arrays = {}
         for port in self.manifest.inputs:
             array = feeds[port.role]
-            if port.role not in _SINGLE:
-                array = array[part] if len(array) > 1 else np.repeat(array, count, axis=0)
-            arrays[port.name] = np.asarray(array, np.float32)
+            if port.role not in SINGLE:
+                array = array[part] if len(array) > 1 else _repeated(array, count)
+            arrays[port.name] = array
         return self._model.run(arrays)
 
-    def target(self, pictures: Sequence[Float32] | Float32) -> Float32:
-        """Pictures (n, h, w, 3), model view RGB [0, 1], as the network takes its target."""
-        manifest = self.manifest
-        shown = np.asarray(pictures, np.float32)[..., ::-1] if manifest.channels == "bgr" else np.asarray(pictures)
-        values = (shown - np.array(manifest.mean, np.float32)) / np.array(manifest.std, np.float32)
-        return values if manifest.layout == "nhwc" else values.transpose(0, 3, 1, 2)
+    @property
+    def devices(self) -> int:
+        """On how many devices it is open; frames are theirs in turns."""
+        return len(self._model.devices)
 
-    def faces(self, result: Float32, seen: Sequence[Float32] | Float32) -> Float32:
+    def lifted(self, picture: Float32) -> Any:
+        """A picture where the network runs: CuPy's array on its GPU, or the array itself on the CPU."""
+        device = self._model.device
+        if not device.holds_arrays:
+            return picture
+        cupy = import_module("cupy")
+        cupy.cuda.Device(device.number).use()
+        return cupy.asarray(picture)
+
+    def target(self, pictures: Any) -> Any:
+        """Pictures (n, h, w, 3), model view RGB [0, 1], as the network takes its target, in the file's own type."""
+        manifest = self.manifest
+        shown = pictures[..., ::-1] if manifest.channels == "bgr" else pictures
+        planes = shown if manifest.layout == "nhwc" else shown.transpose(0, 3, 1, 2)
+        half = any(port.role == "target" and port.type == "float16" for port in manifest.inputs)
+        values = empty(pictures, planes.shape, np.float16 if half else np.float32)
+        for channel, (mean, std) in enumerate(zip(manifest.mean, manifest.std, strict=True)):
+            of_channel = (..., channel) if manifest.layout == "nhwc" else (slice(None), channel)
+            plane = planes[of_channel]
+            if (mean, std) != (0.0, 1.0):
+                plane = (plane - np.float32(mean)) / np.float32(std)
+            values[of_channel] = plane
+        return values
+
+    def faces(self, result: Any, seen: Any) -> Any:
         """The network's faces as pictures (n, h, w, 3), model view RGB [0, 1]; `seen` is what it was shown.
 
         Raises ModelError where they are constant and what it was shown is not.
@@ -104,9 +134,9 @@ class Brought:
         low, high = manifest.range
         pictures = result if manifest.layout == "nhwc" else result.transpose(0, 2, 3, 1)
         pictures = np.clip((pictures - np.float32(low)) / np.float32(high - low), 0.0, 1.0)
-        if np.ptp(pictures) < _FLAT <= np.ptp(np.asarray(seen)):
+        if np.ptp(pictures) < _FLAT <= np.ptp(seen):
             raise ModelError(f"The model {manifest.name} gives a constant picture on a face.", _REFUSED)
-        return np.ascontiguousarray(pictures[..., ::-1] if manifest.channels == "bgr" else pictures, np.float32)
+        return contiguous(pictures[..., ::-1] if manifest.channels == "bgr" else pictures)
 
     def masks(self, result: Float32) -> Float32:
         """The network's masks (n, h, w) [0, 1]."""
@@ -185,7 +215,7 @@ class Brought:
             found = f"{declared.type} {list(declared.shape)}"
             raise _unlike(self.manifest, declared.name, found, f"tensor({port.type}) {list(port.shape)}")
         # A side that the manifest fixes and the file leaves open is the manifest's, but for the batch.
-        batch = port.role not in _SINGLE
+        batch = port.role not in SINGLE
         sides = list(declared.shape)
         for place, want in enumerate(port.shape):
             if not isinstance(sides[place], int):
@@ -193,6 +223,10 @@ class Brought:
                     want if isinstance(want, int) and (place or not batch) else f"{(want, place) if place else 'N'}"
                 )
         return Tensor(declared.name, tuple(side for side in sides if side is not None), port.type)
+
+
+def _repeated(array: Any, count: int) -> Any:
+    return array if count == 1 else np.repeat(array, count, axis=0)
 
 
 def _unlike(manifest: Manifest, what: str, found: str, expected: str) -> ModelError:

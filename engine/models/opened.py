@@ -21,15 +21,11 @@ from engine.models.check import check_model
 from engine.models.expectation import expectation
 from engine.models.files import sha256_of
 from engine.models.manifest import Manifest
-
-MOST_OPEN = 8
-"""Networks that stay open; those that a job works with stay open beside them for as long as it does."""
+from engine.models.pool import POOL, Trial
 
 # Seconds for which a refusal is remembered: what it was due to may also have been this machine's load.
 _REFUSED = 600.0
 _REMEMBERED = 256
-
-Trial = tuple[str, Manifest]
 
 
 class Located(NamedTuple):
@@ -40,13 +36,7 @@ class Located(NamedTuple):
     installed: bool
 
 
-class _Opened(NamedTuple):
-    trial: Trial
-    network: Brought
-
-
 _lock = threading.Lock()
-_open: LRUCache[Path, _Opened] = LRUCache(MOST_OPEN)
 _digests: LRUCache[object, str] = LRUCache(_REMEMBERED)
 _tried: LRUCache[Trial, None] = LRUCache(_REMEMBERED)
 _refused: LRUCache[Trial, tuple[float, ModelError]] = LRUCache(_REMEMBERED)
@@ -58,15 +48,7 @@ def open_brought(found: Located) -> Brought:
     Raises ModelError and ModelTimeout.
     """
     trial = ensure_tried(found)
-    # Without the lock two threads that ask at once would both load the weights.
-    with _lock:
-        there = _open.get(found.path)
-        if there is None or there.trial != trial:
-            # Before the new one is loaded: nobody needs what the file was.
-            _open.pop(found.path, None)
-            there = _Opened(trial, Brought(found.manifest, read_checked(found.path, trial[0])))
-            _open[found.path] = there
-        return there.network
+    return POOL.get(trial, lambda: read_checked(found.path, trial[0]), lambda got: Brought(found.manifest, got))
 
 
 def ensure_tried(found: Located, stopped: Callable[[], bool] = lambda: False) -> Trial:

@@ -19,62 +19,113 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ModelError, ModelTimeout
+from engine.models.binding import GRAPH, NO_GRAPH, Steady, run_bound, settled
 from engine.models.catalogue import FOLDER, MODELS, ModelSpec, Tensor, read_checked
+from engine.models.devices import CPU, CUDA, Device, devices_of, frame, providers_for
 from engine.models.legible import legible
+from kernels.launch import empty, fetch, place
 
-# The number of threads decides how onnxruntime divides a sum, and with it the last bits (seen on the mesh with a batch
-# of 3: two threads and four differ). It is the same on every machine, so that results do not depend on its cores.
+# The number of threads can decide how onnxruntime divides a sum, and with it the last bits. Measured with 1 to 8
+# threads: a single picture gave the same bits throughout, in all bundled networks and in generators of convolutions
+# with up to 139 million weights; so did batches of 2 to 16 in all but the mesh, where two threads and four differ.
+# Since nobody knows what people bring, the number is the same on every machine: results do not depend on its cores.
+# The bundled networks take 4 to 40 ms, where more threads gained nothing (the mesh: 6.7 to 7.7 ms with 2, 4 or 8).
 THREADS = 2
+# What people bring takes a hundred times as long, and can use more cores; where there are only two, eight threads were
+# not slower (a light generator: 182 ms at best against 285 with 2, a heavy one 8.7 s with either, on a busy machine).
+BROUGHT_THREADS = 8
 
 _FATAL_ONLY = 4
-_CUDA_OPTIONS = {
-    # Searching by stopwatch would choose other algorithms, and so other bits, from one run to the next.
-    "cudnn_conv_algo_search": "HEURISTIC",
-    # TensorFloat-32 keeps ten bits of a coordinate: a tenth of a pixel at the far side of a 192 px crop.
-    "use_tf32": "0",
-}
-_CPU = ("CPUExecutionProvider",)
 _TYPES = {"float": np.float32, "float16": np.float16, "double": np.float64}
+Output = tuple[str, tuple[int, ...], Any]
+"""An output's name, shape and type in a run."""
+
 _OTHER_FILE = "Use a model file that was made for this adapter."
 # What onnxruntime says where the system refuses it memory.
 _NO_MEMORY = ("Failed to allocate memory", "bad_alloc", "bad allocation")
 
 
 class Model:
-    """One open network. `run` may be called from several threads at once."""
+    """One open network, on one or several devices. `run` may be called from several threads at once."""
 
-    def __init__(self, spec: ModelSpec, session: Any) -> None:
+    def __init__(self, spec: ModelSpec, sessions: Mapping[Device, "_Session"]) -> None:
         self.spec = spec
-        self._session = session
+        self._sessions = dict(sessions)
         self._output_names = [tensor.name for tensor in spec.outputs]
 
     @property
     def provider(self) -> str:
         """onnxruntime's name of the provider that does the work, such as "CPUExecutionProvider"."""
-        return self._session.get_providers()[0]
+        return next(iter(self._sessions.values())).session.get_providers()[0]
 
-    def run(self, feeds: Mapping[str, NDArray[np.float32]], timeout: float = 60.0) -> list[NDArray[np.float32]]:
+    @property
+    def device(self) -> Device:
+        """Where this thread's next run is: on the device whose turn the frame is that it works for."""
+        return self.devices[frame() % len(self._sessions)]
+
+    @property
+    def devices(self) -> tuple[Device, ...]:
+        """Those that the network is open on."""
+        return tuple(self._sessions)
+
+    def run(self, feeds: Mapping[str, Any], timeout: float = 60.0) -> list[Any]:
         """Run once; the results come in the order of the spec's outputs, float32.
 
-        `feeds` holds one float32 array for each input of the spec; other names, types or shapes are a ValueError.
-        The same feeds give the same bits on the same kind of CPU. Items of a batch may differ in their last bits from
-        the same items alone, so what must not depend on its neighbours is run with a batch of one.
+        `feeds` holds one array for each input of the spec, float32 or of the input's own type, which saves a copy;
+        other names, types or shapes are a ValueError. Where one is CuPy's, so are the results, and nothing goes
+        through the host. The same feeds give the same bits on the same kind of CPU. Items of a batch may differ in
+        their last bits from the same items alone, so what must not depend on its neighbours is run with a batch of one.
 
         Raises ModelTimeout after `timeout` seconds (between two operators; one that hangs inside cannot be ended),
         ModelError when the network fails or gives other shapes than its spec.
         """
         sizes = _sizes_of_feeds(self.spec, feeds)
-        types = {tensor.name: _TYPES[tensor.type] for tensor in self.spec.inputs}
-        contiguous = {name: np.ascontiguousarray(array, types[name]) for name, array in feeds.items()}
+        taken = {tensor.name: settled(feeds[tensor.name], _TYPES[tensor.type]) for tensor in self.spec.inputs}
         options = _runtime().RunOptions()
         options.log_severity_level = _FATAL_ONLY
         with _watched(self.spec.file, options, timeout), _mapped(self.spec.file):
-            results = self._session.run(self._output_names, contiguous, options)
+            results = self._run(taken, sizes, options)
         for tensor, result in zip(self.spec.outputs, results, strict=True):
             if result.dtype != _TYPES[tensor.type] or not _fits(tensor.shape, result.shape, dict(sizes)):
                 found = f"{result.dtype} {result.shape}"
                 raise ModelError(f"{self.spec.file} gave {found} for {tensor.name}{list(tensor.shape)}.", _OTHER_FILE)
-        return [np.asarray(result, np.float32) for result in results]
+        return [result.astype(np.float32, copy=False) for result in results]
+
+    def _run(self, feeds: Mapping[str, Any], sizes: Mapping[str, int], options: Any) -> list[Any]:
+        device = self.device
+        opened = self._sessions[device]
+        lifted = next((array for array in feeds.values() if not isinstance(array, np.ndarray)), None)
+        outputs = _outputs_of(self.spec, sizes)
+        if lifted is None or outputs is None:
+            if opened.graphs:
+                options.add_run_config_entry(GRAPH, NO_GRAPH)
+            results = opened.session.run(
+                self._output_names, {name: fetch(array) for name, array in feeds.items()}, options
+            )
+            return results if lifted is None else [place(lifted, result, result.dtype) for result in results]
+        there = {name: place(lifted, array, array.dtype) for name, array in feeds.items()}
+        if opened.graphs:
+            return opened.steady(there, outputs).run(opened.session, there, device, options)
+        made = {name: empty(lifted, shape, dtype) for name, shape, dtype in outputs}
+        run_bound(opened.session, there, made, device, options)
+        return list(made.values())
+
+
+class _Session:
+    """A session of onnxruntime on one device; with `graphs` it repeats its runs as CUDA graphs."""
+
+    def __init__(self, session: Any, graphs: bool = False) -> None:
+        self.session, self.graphs = session, graphs
+        self._lock = threading.Lock()
+        self._steady: dict[tuple[Any, ...], Steady] = {}
+
+    def steady(self, feeds: Mapping[str, Any], outputs: Sequence["Output"]) -> Steady:
+        """The arrays for feeds of these shapes. There are few: a batch has one size, and what is left over another."""
+        with self._lock:
+            key = tuple(array.shape for array in feeds.values())
+            if key not in self._steady:
+                self._steady[key] = Steady(len(self._steady) + 1, feeds, outputs)
+            return self._steady[key]
 
 
 class Declared(NamedTuple):
@@ -94,7 +145,7 @@ class Untried:
     def __init__(self, name: str, content: bytes) -> None:
         """Raises ModelError when the content is no model that onnxruntime can run."""
         self._name = name
-        self._session = _opened(name, content, _options(), _CPU)
+        self._session = _opened(name, content, _options(), [CPU])
         self.inputs = [Declared(node.name, node.type, tuple(node.shape)) for node in self._session.get_inputs()]
         self.outputs = [Declared(node.name, node.type, tuple(node.shape)) for node in self._session.get_outputs()]
 
@@ -137,25 +188,39 @@ def open_file(path: Path, spec: ModelSpec, sha256: str | None = None) -> Model:
     SHA-256, is no model, or has other inputs or outputs than `spec`.
     """
     content = read_checked(path, sha256)
-    session = _opened(path.name, content, _options())
-    _check_tensors(path.name, "input", spec.inputs, session.get_inputs())
-    _check_tensors(path.name, "output", spec.outputs, session.get_outputs())
-    return Model(spec, session)
+    device = devices()[0]
+    opened = _opened_on(device, path.name, content, THREADS)
+    _check_tensors(path.name, "input", spec.inputs, opened.session.get_inputs())
+    _check_tensors(path.name, "output", spec.outputs, opened.session.get_outputs())
+    return Model(spec, {device: opened})
 
 
 def open_declared(
-    name: str, content: bytes, spec_of: Callable[[Sequence[Declared], Sequence[Declared]], ModelSpec]
+    name: str,
+    content: bytes,
+    spec_of: Callable[[Sequence[Declared], Sequence[Declared]], ModelSpec],
+    sha256: str = "",
 ) -> Model:
-    """Open a model as the spec that `spec_of` makes of the inputs and outputs that it declares; not cached.
+    """Open a model, on every device, as the spec that `spec_of` makes of what it declares; not cached.
 
-    The file may have more outputs than the spec. `name` is what messages call it. Raises ModelError, as `spec_of` may.
+    The file may have more outputs than the spec. `name` is what messages call it; `sha256` is the content's, under
+    which TensorRT keeps what it builds. Raises ModelError, as `spec_of` may.
     """
-    session = _opened(name, content, _options())
+    sessions = {
+        device: _opened_on(device, name, content, BROUGHT_THREADS, sha256, graphs=device.holds_arrays)
+        for device in devices()
+    }
+    session = next(iter(sessions.values())).session
     inputs, outputs = (
         [Declared(node.name, node.type, tuple(node.shape)) for node in nodes]
         for nodes in (session.get_inputs(), session.get_outputs())
     )
-    return Model(spec_of(inputs, outputs), session)
+    return Model(spec_of(inputs, outputs), sessions)
+
+
+def devices() -> tuple[Device, ...]:
+    """The devices that frames are given to in turns; at least one. Raises ModelError without onnxruntime."""
+    return devices_of(_runtime().get_available_providers())
 
 
 def ran_by(name: str) -> dict[str, int]:
@@ -177,10 +242,10 @@ def ran_by(name: str) -> dict[str, int]:
     return dict(Counter(event["args"]["provider"] for event in events if event.get("args", {}).get("provider")))
 
 
-def _options() -> Any:
+def _options(threads: int = THREADS) -> Any:
     options = _runtime().SessionOptions()
     options.log_severity_level = _FATAL_ONLY
-    options.intra_op_num_threads = THREADS
+    options.intra_op_num_threads = threads
     options.inter_op_num_threads = 1
     options.use_deterministic_compute = True
     # Waiting threads would otherwise burn the cores that kernels and readers work on at the same time.
@@ -190,16 +255,25 @@ def _options() -> Any:
     return options
 
 
+def _opened_on(
+    device: Device, name: str, content: bytes, threads: int, sha256: str = "", graphs: bool = False
+) -> _Session:
+    """A session on a device; without CUDA graphs where the network has an operator that the GPU cannot run."""
+    for graph in (True, False) if graphs else (False,):
+        providers = providers_for(device, _runtime().get_available_providers(), sha256, graph)
+        try:
+            return _Session(_opened(name, content, _options(threads), providers), graph)
+        except ModelError:
+            if not graph:
+                raise
+    raise AssertionError("the last attempt returns or raises")
+
+
 def _opened(name: str, content: bytes, options: Any, providers: Sequence[Any] = ()) -> Any:
     runtime = _runtime()
     with _mapped(name):
-        wanted = list(providers) or _providers(runtime.get_available_providers())
+        wanted = list(providers) or providers_for(devices()[0], runtime.get_available_providers(), "", graph=False)
         return runtime.InferenceSession(content, options, providers=wanted)
-
-
-def _providers(available: Sequence[str]) -> list[Any]:
-    cuda = [("CUDAExecutionProvider", _CUDA_OPTIONS)] if "CUDAExecutionProvider" in available else []
-    return [*cuda, *_CPU]
 
 
 @functools.cache
@@ -210,7 +284,7 @@ def _runtime() -> Any:
         raise ModelError(
             f"onnxruntime cannot be imported: {error}.", "Install faceplate[cpu], or faceplate[cuda] for an NVIDIA GPU."
         ) from error
-    if "CUDAExecutionProvider" in runtime.get_available_providers():
+    if CUDA in runtime.get_available_providers():
         # The CUDA libraries come as packages beside onnxruntime, where the system's loader does not look.
         runtime.preload_dlls()
     return runtime
@@ -285,16 +359,24 @@ def _same_form(expected: tuple[int | str, ...], declared: Sequence[int | str | N
     )
 
 
-def _sizes_of_feeds(spec: ModelSpec, feeds: Mapping[str, NDArray[np.float32]]) -> dict[str, int]:
+def _sizes_of_feeds(spec: ModelSpec, feeds: Mapping[str, Any]) -> dict[str, int]:
     """The numbers that the named dimensions stand for in this run."""
     if set(feeds) != {tensor.name for tensor in spec.inputs}:
         raise ValueError(f"{spec.file} takes {[tensor.name for tensor in spec.inputs]}, not {sorted(feeds)}")
     sizes: dict[str, int] = {}
     for tensor in spec.inputs:
         array = feeds[tensor.name]
-        if array.dtype != np.float32 or not _fits(tensor.shape, array.shape, sizes):
+        if array.dtype not in (np.float32, _TYPES[tensor.type]) or not _fits(tensor.shape, array.shape, sizes):
             raise ValueError(f"{tensor.name} is float32 {tensor.shape}, not {array.dtype} {array.shape}")
     return sizes
+
+
+def _outputs_of(spec: ModelSpec, sizes: Mapping[str, int]) -> list[Output] | None:
+    """Name, shape and type of each output; None where the feeds' sizes do not say all shapes."""
+    shapes = [[sizes.get(side, 0) if isinstance(side, str) else side for side in t.shape] for t in spec.outputs]
+    if any(0 in shape for shape in shapes):
+        return None
+    return [(t.name, tuple(shape), _TYPES[t.type]) for t, shape in zip(spec.outputs, shapes, strict=True)]
 
 
 def _fits(expected: tuple[int | str, ...], shape: tuple[int, ...], sizes: dict[str, int]) -> bool:

@@ -5,7 +5,8 @@ is said by the mesh (the hull, as for the mesh swapper), by what lies before the
 masks where it makes some.
 """
 
-from typing import NamedTuple
+from collections.abc import Callable, Sequence
+from typing import Any, NamedTuple
 
 import numpy as np
 from numpy.typing import NDArray
@@ -14,7 +15,7 @@ from engine.faces.mesh import SURFACE, face_width
 from engine.faces.tracks import FaceGeometry
 from engine.geometry import Box
 from engine.kept import NOTHING, Keep
-from engine.models.brought import Brought
+from engine.models.brought import SINGLE, Brought
 from engine.models.catalogue import canonical_mesh
 from engine.models.manifest import Role
 from engine.swappers import atlas
@@ -27,6 +28,7 @@ from engine.swappers.skin import find_skin
 from engine.swappers.smooth_mesh import smooth_facing
 from engine.swappers.templates import picture_to_template
 from kernels.blur import gaussian
+from kernels.launch import fetch
 from kernels.mesh import rasterize
 from kernels.view import exposed, seen_of_exposed
 
@@ -45,6 +47,33 @@ class Worn(NamedTuple):
     regions: Regions
 
 
+class Question(NamedTuple):
+    """What a network is asked about one face.
+
+    pictures: (n, size, size, 3), model view, the crop by its pixel boost. target: the same as the network takes them.
+    Both lie where the network runs. told: what it gets beside them, by role, (1, …) each.
+    """
+
+    pictures: Any
+    target: Any
+    told: dict[Role, Float32]
+
+
+class Answer(NamedTuple):
+    """What a network made of a face: `results` (n, …) by role, of the pictures (n, …) that it was shown."""
+
+    pictures: Any
+    results: dict[Role, Any]
+
+
+class Share(NamedTuple):
+    """A face's part of a batch: its place among so many faces, and what gives its answer."""
+
+    place: int
+    faces: int
+    answer: Callable[[], Answer]
+
+
 class NetworkSwapper:
     """The swapper of one network and one identity; a family says what the network is told of the person."""
 
@@ -61,16 +90,28 @@ class NetworkSwapper:
         side = self._network.size * self._boost
         return Crop(picture_to_template(face.mesh, self._network.manifest.template, side), (side, side))
 
-    def swap(self, seen: Seen) -> Patch:
-        """See `engine.swappers.base.Swapper.swap`."""
-        keep = self._keep.about(seen.picture, seen.mesh, *seen.model_view, self._person, self._network.identity)
-        settings = seen.shot.network, seen.shot.match, seen.shot.matte
-        return keep.get(("patch", *settings), lambda: self._swap(seen, keep))
+    @property
+    def network(self) -> Brought:
+        """The network, which other swappers may use too."""
+        return self._network
 
-    def _swap(self, seen: Seen, keep: Keep) -> Patch:
+    def ask(self, seen: Seen) -> Question:
+        """What the network is asked about a face."""
+        pictures = split(self._network.lifted(seen.picture), self._boost)
+        return Question(pictures, self._network.target(pictures), self.told(seen))
+
+    def swap(self, seen: Seen, share: Share | None = None) -> Patch:
+        """See `engine.swappers.base.Swapper.swap`; with a share, the network's answer is that of a batch."""
+        keep = self._keep.about(seen.picture, seen.mesh, *seen.model_view, self._person, self._network.identity)
+        # A picture's last bits may depend on how many others it was run with.
+        batch = (share.place, share.faces) if share else (0, 1)
+        settings = seen.shot.network, seen.shot.match, seen.shot.matte
+        return keep.get(("patch", batch, *settings), lambda: self._swap(seen, keep.about(*batch), share))
+
+    def _swap(self, seen: Seen, keep: Keep, share: Share | None) -> Patch:
         picture, mesh, model_view, shot = seen.picture, seen.mesh, seen.model_view, seen.shot
         plate, width = exposed(picture, model_view), face_width(mesh)
-        new, mask = keep.get(("network", shot.network), lambda: self._run(seen))
+        new, mask = keep.get(("network", shot.network), lambda: self._run(seen, share))
         worn = _wear(mesh, picture.shape[:2])
         regions = worn.regions
         skin = find_skin(plate, regions, width)
@@ -84,16 +125,35 @@ class NetworkSwapper:
         both = worn.covered & (skin.likelihood > 0.5) & (features < 0.0) & dull
         return Patch(seen_of_exposed(light, model_view), matte, hull, both, worn.coordinates)
 
-    def _run(self, seen: Seen) -> tuple[Float32, Float32]:
+    def _run(self, seen: Seen, share: Share | None) -> tuple[Float32, Float32]:
         """The new face (h, w, 3), model view, and the network's own matte (h, w), over the crop."""
         network, boost = self._network, self._boost
-        pictures = split(seen.picture, boost)
-        results = network.run({"target": network.target(pictures), **self.told(seen)})
+        pictures, results = share.answer() if share else answers(network, [self.ask(seen)])[0]
         faces = network.faces(results["face"], pictures)
-        masks = [network.masks(results[role]) for role in ("mask", "target mask") if role in results]
-        whole = [join(mask[..., None], boost)[..., 0] for mask in masks]
+        made: tuple[Role, ...] = ("mask", "target mask")
+        masks = [network.masks(results[role]) for role in made if role in results]
+        whole = [fetch(join(mask[..., None], boost))[..., 0] for mask in masks]
         mask = np.minimum.reduce([np.ones(seen.picture.shape[:2], np.float32), *whole])
-        return join(faces, boost), mask
+        return fetch(join(faces, boost)), mask
+
+
+def answers(network: Brought, questions: Sequence[Question]) -> list[Answer]:
+    """Run a network on several questions as one batch; the answers in their order. Raises ModelError.
+
+    Questions that differ in what a batch has only once, such as a morph value, are asked one by one.
+    """
+    first = questions[0]
+    single: list[Role] = [role for role in SINGLE if role in first.told]
+    alike = all(np.array_equal(other.told[role], first.told[role]) for other in questions for role in single)
+    if len(questions) == 1 or not alike:
+        return [Answer(q.pictures, network.run({"target": q.target, **q.told})) for q in questions]
+    feeds: dict[Role, Any] = {"target": np.concatenate([q.target for q in questions])}
+    for role in first.told:
+        each = [np.repeat(q.told[role], len(q.target), axis=0) for q in questions]
+        feeds[role] = first.told[role] if role in single else np.concatenate(each)
+    results, ends = network.run(feeds), np.cumsum([len(q.target) for q in questions])
+    cut: dict[Role, list[Any]] = {role: np.split(result, ends[:-1]) for role, result in results.items()}
+    return [Answer(q.pictures, {role: cut[role][i] for role in cut}) for i, q in enumerate(questions)]
 
 
 def _wear(mesh: NDArray[np.float64], size: tuple[int, int]) -> Worn:

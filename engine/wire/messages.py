@@ -369,7 +369,8 @@ class State(Reply, frozen=True, tag="state"):
     """The engine: how long it runs (seconds), how far it is warm (0 to 1), clients and jobs.
 
     In bytes: what is `leased`, what is `kept` to be used again, the `limit` of the two together, and the memory of the
-    whole process. `provider` is what runs the networks, as onnxruntime names it; empty until one is open.
+    whole process; and, outside that limit, the files of those open `networks` that people brought. `provider` is what
+    runs networks, as onnxruntime names it; empty until one is open.
     """
 
     engine: str
@@ -384,6 +385,7 @@ class State(Reply, frozen=True, tag="state"):
     memory: int = 0
     provider: str = ""
     previews: int = 0
+    networks: int = 0
 
 
 class Model(msgspec.Struct, frozen=True):

@@ -2,6 +2,7 @@
 
 import io
 
+import msgspec
 import pytest
 from rich.cells import cell_len
 from rich.console import Console
@@ -44,6 +45,8 @@ def test_the_engine_and_its_jobs():
     assert drawn[0] == f"faceplate {__version__}, process 4321, running for 1:02 h"
     assert drawn[1] == "Warm, networks on CPU, 2 clients"
     assert drawn[2] == "Memory 591 MiB; leased 24 MiB, kept 100 MiB of 4.0 GiB"
+    brought = lines(msgspec.structs.replace(ENGINE, networks=554 << 20), 100, 40)
+    assert brought[2] == drawn[2] + ", networks of 554 MiB"
     first = drawn[5].split()
     assert first[:4] == ["2", "swap", "running", "render"] and first[-4:] == ["12/100", "1.25", "1:10", "min"]
     assert [line.split()[0] for line in drawn[5:15:2]] == ["2", "3", "4", "5", "1"]
