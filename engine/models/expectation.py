@@ -4,7 +4,7 @@ from engine.models.check import Expected, ExpectedInput, ExpectedOutput
 from engine.models.manifest import Manifest, Port, Role
 from engine.models.trial import Feed, Outcome
 
-_KINDS = {"face": "picture", "embedding": "vector"}
+_KINDS = {"face": "picture", "embedding": "vector", "classes": "map of classes"}
 
 
 def expectation(manifest: Manifest) -> Expected:

@@ -21,7 +21,7 @@ FOLDER = Path(__file__).parent / "manifests"
 
 Family = Literal["embedding", "image", "dfm", "enhancer", "occlusion", "recogniser", "converter"]
 Template = Literal["arcface_128", "arcface_112_v1", "arcface_112_v2", "ffhq_512", "mtcnn_512", "dfl_whole_face"]
-Role = Literal["target", "source", "morph", "weight", "face", "mask", "target mask", "embedding"]
+Role = Literal["target", "source", "morph", "weight", "face", "mask", "target mask", "classes", "embedding"]
 Side = Annotated[int, Meta(ge=1, le=8192)]
 Sides = tuple[Side | str, ...]
 Finite = Annotated[float, Meta(ge=-1e6, le=1e6)]
@@ -35,13 +35,14 @@ class Port(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """One input or output, and what it holds.
 
     An output without a name is the one at its place, where the publisher's name is not known. A side of `shape` is a
-    number, or a name where it may vary.
+    number, or a name where it may vary. An output of the role "classes" has one channel for each kind of thing that a
+    pixel may show, larger where it is likelier (a logit).
     """
 
     role: Role
     name: str = ""
     shape: Sides
-    type: Literal["float", "float16"] = "float"
+    type: Literal["float", "float16", "double"] = "float"
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
@@ -49,9 +50,12 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
 
     template, size: how the face lies in the picture that it takes, and that picture's side in pixels; 0 where the file
     itself says. mean, std: a value v of the model view [0, 1] is fed as (v - mean) / std, by channel in the picture's
-    own order. range: values of the output that are black and white. source: what is made of the person: the embedding
+    own order. range: values of the output that are black and white; of an occlusion network, those of its mask that are
+    0 and 1. source: what is made of the person: the embedding
     by the graph's own matrix ("emap"), by another network ("converter"), as it is ("plain"), a picture, or nothing;
-    normalised: whether it then has length 1. consent: whose a DFM needs. origin: the publisher's page.
+    normalised: whether it then has length 1. mask: whether an occlusion network's mask is 1 on the face, or on what
+    lies before it. classes: which of the classes, counted from 0, are the face. consent: whose a DFM needs. origin:
+    the publisher's page.
     """
 
     name: str
@@ -70,6 +74,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     converter: str = ""
     source_template: Template = "arcface_112_v2"
     source_size: Annotated[int, Meta(ge=0, le=8192)] = 0
+    mask: Literal["face", "occluder"] = "face"
+    classes: tuple[Annotated[int, Meta(ge=0, le=8191)], ...] = ()
     inputs: tuple[Port, ...] = ()
     outputs: tuple[Port, ...] = ()
     licence: str = ""
@@ -128,4 +134,24 @@ def _fault(manifest: Manifest) -> str:
         return f"the family {manifest.family} has the inputs source and target"
     if manifest.family == "dfm" and (wants_source or "target" not in roles):
         return "a DFM has the input target, and no source"
+    return _fault_of_masks(manifest) if manifest.family in ("enhancer", "occlusion") else ""
+
+
+def _fault_of_masks(manifest: Manifest) -> str:
+    """The same for what is shown the face and told nothing of a person: enhancers and occlusion networks."""
+    made = {port.role: port for port in manifest.outputs}
+    if manifest.source != "none" or "target" not in [port.role for port in manifest.inputs]:
+        return f"the family {manifest.family} has the input target, and no source"
+    if manifest.family == "enhancer":
+        return "" if "face" in made else "an enhancer has the output face"
+    if ("mask" in made) == ("classes" in made):
+        return "an occlusion network has the output mask, or else the output classes"
+    if bool(manifest.classes) != ("classes" in made):
+        return "classes are named where the output is one of classes, and nowhere else"
+    if not manifest.classes:
+        return ""
+    shape = made["classes"].shape
+    channels = shape[3 if manifest.layout == "nhwc" else 1] if len(shape) == 4 else 0
+    if not isinstance(channels, int) or max(manifest.classes) >= channels:
+        return "the output classes has four sides, and a channel for each class that is named"
     return ""
