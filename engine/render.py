@@ -25,6 +25,7 @@ from engine.shot import MESH, Shot
 from engine.swappers.base import Crop, Patch, Seen, Swapper
 from engine.swappers.dfm import DfmSwapper
 from engine.swappers.embedding import EmbeddingSwapper
+from engine.swappers.enhance import Enhancer
 from engine.swappers.image import ImageSwapper
 from engine.swappers.mesh import MeshSwapper
 from engine.swappers.references import Identity, find_pictures, load_identity
@@ -235,13 +236,14 @@ def _make_swapper(identity: Identity, shot: Shot, keep: Keep) -> Swapper:
     if shot.swapper == MESH:
         return MeshSwapper(identity, keep)
     network, boost = open_named(shot.swapper, "embedding", "image", "dfm"), shot.network.boost
+    enhancer = Enhancer(open_named(shot.network.enhancer, "enhancer"), shot.network) if shot.network.enhancer else None
     match network.manifest.family:
         case "embedding":
-            return EmbeddingSwapper(network, identity, boost, keep)
+            return EmbeddingSwapper(network, identity, boost, keep, enhancer)
         case "image":
-            return ImageSwapper(network, identity, boost, keep)
+            return ImageSwapper(network, identity, boost, keep, enhancer)
         case _:
-            return DfmSwapper(network, boost, keep)
+            return DfmSwapper(network, boost, keep, enhancer)
 
 
 def _alpha(frame: Frame, box: Box) -> Float32 | None:

@@ -21,19 +21,18 @@ from engine.swappers import atlas
 from engine.swappers.atlas import Regions
 from engine.swappers.base import Crop, Patch, Seen
 from engine.swappers.boost import join, split
-from engine.swappers.hull import face_hull, inner_part, matte_blur, smoothstep, unobstructed
+from engine.swappers.enhance import Enhancer
+from engine.swappers.hull import crop_border, face_hull, inner_part, matte_blur, unobstructed
 from engine.swappers.look import dull_skin, match_look
 from engine.swappers.references import smooth_over_mesh
 from engine.swappers.skin import find_skin
-from engine.swappers.templates import picture_to_template
+from engine.swappers.templates import picture_to_template, scale_of
 from kernels.blur import gaussian
 from kernels.mesh import rasterize, vertex_facing
 from kernels.view import exposed, seen_of_exposed
+from kernels.warp import invert, warp_affine
 
 Float32 = NDArray[np.float32]
-
-# The matte ends this far from the crop's edge, as a fraction of its side: templates cut off chins and foreheads.
-BORDER = 0.06
 
 
 class Worn(NamedTuple):
@@ -45,44 +44,85 @@ class Worn(NamedTuple):
     regions: Regions
 
 
+class Made(NamedTuple):
+    """What networks made over the crop.
+
+    face: (h, w, 3) model view. mask: (h, w) [0, 1], the network's own matte. border: (h, w), 0 at the edge of the
+    network's picture and beyond. pixel: how many pixels of the crop are one of the network's.
+    """
+
+    face: Float32
+    mask: Float32
+    border: Float32
+    pixel: float
+
+
 class NetworkSwapper:
     """The swapper of one network and one identity; a family says what the network is told of the person."""
 
-    def __init__(self, network: Brought, boost: int, person: str, keep: Keep = NOTHING) -> None:
-        """`person` is a digest of who it is; with the network and the settings it says what a patch depends on."""
+    def __init__(
+        self, network: Brought, boost: int, person: str, keep: Keep = NOTHING, enhancer: Enhancer | None = None
+    ) -> None:
+        """`person` is a digest of who it is; with the networks and the settings it says what a patch depends on."""
         self._network, self._boost, self._person, self._keep = network, boost, person, keep
+        self._enhancer = enhancer
+        self._networks = network.identity + (enhancer.identity if enhancer else "")
 
     def told(self, seen: Seen) -> dict[Role, Float32]:
         """What the network gets beside its target, by role, (1, …) each."""
         raise NotImplementedError
 
     def crop(self, face: FaceGeometry, bounds: Box) -> Crop:
-        """The face as the template has it; it may reach over the plate's edge, which then goes on as it ends."""
+        """The face as the template has it; it may reach over the plate's edge, which then goes on as it ends.
+
+        The template is the enhancer's where there is one.
+        """
         side = self._network.size * self._boost
-        return Crop(picture_to_template(face.mesh, self._network.manifest.template, side), (side, side))
+        matrix = picture_to_template(face.mesh, self._network.manifest.template, side)
+        if self._enhancer is not None:
+            return self._enhancer.crop(face, scale_of(matrix))
+        return Crop(matrix, (side, side))
 
     def swap(self, seen: Seen) -> Patch:
         """See `engine.swappers.base.Swapper.swap`."""
-        keep = self._keep.about(seen.picture, seen.mesh, *seen.model_view, self._person, self._network.identity)
+        keep = self._keep.about(seen.picture, seen.mesh, *seen.model_view, self._person, self._networks)
         settings = seen.shot.network, seen.shot.match, seen.shot.matte
         return keep.get(("patch", *settings), lambda: self._swap(seen, keep))
 
     def _swap(self, seen: Seen, keep: Keep) -> Patch:
         picture, mesh, model_view, shot = seen
         plate, width = exposed(picture, model_view), face_width(mesh)
-        new, mask = keep.get(("network", shot.network), lambda: self._run(seen))
+        new, mask, border, pixel = keep.get(("network", shot.network), lambda: self._make(seen))
         worn = _wear(mesh, picture.shape[:2])
         regions = worn.regions
         skin = find_skin(plate, regions, width)
         dull = dull_skin(picture, skin)
         bare = skin.bare & dull & worn.covered
         light = match_look(exposed(new, model_view), plate, regions, bare, bare, width, shot.match)
-        hull = face_hull(worn.covered, worn.facing, regions, 1.0, shot.matte, width) * _border(picture.shape[:2])
+        hull = face_hull(worn.covered, worn.facing, regions, 1.0, shot.matte, width) * border
         free = unobstructed(skin, inner_part(regions), shot.matte.skin)
         matte = np.asarray(hull * gaussian(free, matte_blur(width)) * mask, np.float32)
         features = np.maximum.reduce([regions.brows, regions.eyes, regions.lips])
         both = worn.covered & (skin.likelihood > 0.5) & (features < 0.0) & dull
-        return Patch(seen_of_exposed(light, model_view), matte, hull, both, worn.coordinates)
+        return Patch(seen_of_exposed(light, model_view), matte, hull, both, worn.coordinates, pixel)
+
+    def _make(self, seen: Seen) -> Made:
+        """The new face over the crop, enhanced where the recipe asks for it."""
+        size, enhancer = seen.picture.shape[:2], self._enhancer
+        if enhancer is None:
+            return Made(*self._run(seen), crop_border(size[0]), 1.0)
+        side = self._network.size * self._boost
+        to_network = picture_to_template(seen.mesh, self._network.manifest.template, side)
+        own = Crop(to_network, (side, side))
+        picture = warp_affine(seen.picture, invert(to_network), own.size)
+        face, mask = self._run(Seen(picture, own.points(seen.mesh), seen.model_view, seen.shot))
+        inside = warp_affine(crop_border(side)[..., None], to_network, size, edge="zero")
+        # The enhancer is shown the new face in its plate, as it was trained to see one.
+        pasted = seen.picture + inside * (warp_affine(face, to_network, size, "cubic") - seen.picture)
+        enhanced = enhancer.enhance(np.asarray(pasted, np.float32), seen.shot.network)
+        mask = warp_affine(mask[..., None], to_network, size)
+        pixel = enhancer.pixel(size[0], 1.0 / scale_of(to_network), seen.shot.network)
+        return Made(enhanced, mask[..., 0], inside[..., 0], pixel)
 
     def _run(self, seen: Seen) -> tuple[Float32, Float32]:
         """The new face (h, w, 3), model view, and the network's own matte (h, w), over the crop."""
@@ -103,9 +143,3 @@ def _wear(mesh: NDArray[np.float64], size: tuple[int, int]) -> Worn:
     raster.attributes[~raster.covered] = np.nan
     coordinates = np.ascontiguousarray(raster.attributes[..., :2])
     return Worn(raster.covered, np.nan_to_num(raster.attributes[..., 2]), coordinates, atlas.regions(coordinates))
-
-
-def _border(size: tuple[int, int]) -> Float32:
-    """0 at the crop's edge, 1 from BORDER on inside."""
-    down, across = (np.minimum(np.arange(side) + 0.5, side - np.arange(side) - 0.5) / (BORDER * side) for side in size)
-    return smoothstep(np.minimum(down[:, None], across[None]))
