@@ -143,6 +143,10 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
             ),
         ),
     ] = 4.0
+    detail: Annotated[
+        Fraction,
+        Meta(description="How much of the plate's own skin texture comes back where the network has no pixels for it."),
+    ] = 0.0
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):

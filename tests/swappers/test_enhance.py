@@ -184,7 +184,7 @@ def test_an_enhancer_that_is_another_kind_of_model_or_not_there_is_refused(stage
 def test_the_mesh_swapper_has_no_use_for_it(stage):
     """Its patch is made from photographs, which are as fine as the plate: these settings are the networks'."""
     frames = []
-    for settings in (Network(), Network(enhancer="nothing")):
+    for settings in (Network(), Network(enhancer="nothing", detail=1.0)):
         frame, shot = stage.plate.read(1), Shot(replace=(Replace(identity="x"),), network=settings)
         renderer = Renderer(shot, stage.tracks, stage.plate.color, [Identity([stage.reference], "")])
         assert renderer.render(frame).faces == 1
