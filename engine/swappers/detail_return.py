@@ -31,11 +31,11 @@ SIGMA = 0.36
 # Distances from the features, in texture units (the face is 0.985 wide), at which nothing and all of it comes back.
 EYES, BROWS, LIPS, NOSTRILS, OUTLINE = (0.03, 0.08), (0.02, 0.06), (0.01, 0.04), (0.01, 0.035), (0.02, 0.08)
 # An edge or a hair in the band is told from pores and grain by its being long: by means along strokes in so many
-# directions, with this sigma along them, in the network's pixels and at least the second in the plate's, and the third
-# across. Where the strongest is more than these multiples of what is usual for this skin, less comes back, and then
-# nothing; also so far around it, in the network's pixels.
+# directions, of this sigma along in the network's pixels, within bounds in the plate's, and of one across. Where the
+# strongest is more than these multiples of what is usual for this skin, less comes back, and then nothing; also so far
+# around it, in the network's pixels.
 DIRECTIONS = 12
-LONG, LEAST_LONG, THICK = 1.5, 3.0, 0.5
+LONG, LONG_BOUNDS, THICK = 1.5, (3.0, 6.0), 0.5
 EDGE = (2.0, 2.8)
 BESIDE = 0.4
 # No pixel is changed by more than so many times the texture's usual deviation.
@@ -122,7 +122,7 @@ def _away(regions: Regions) -> Float32:
 
 def _unlike_edges(fine: Float32, sure: NDArray[np.bool_], pixel: float) -> Float32:
     """1 where a band (h, w) has nothing long in it, 0 on edges and hairs and beside them."""
-    long = max(LONG * pixel, LEAST_LONG)
+    long = float(np.clip(LONG * pixel, *LONG_BOUNDS))
     strongest = np.zeros_like(fine)
     for turn in np.arange(DIRECTIONS) * (np.pi / DIRECTIONS):
         np.maximum(strongest, np.abs(cv2.filter2D(fine, -1, _stroke(turn, long))), out=strongest)

@@ -4,11 +4,17 @@ The plate is drawn: skin with pores of random waves, whose place is known to a f
 the mesh has them, and a hair across a cheek.
 """
 
+import msgspec
 import numpy as np
 import pytest
 
 from engine.faces.mesh import face_width
+from engine.geometry import Box
 from engine.models.catalogue import canonical_mesh
+from engine.models.manifest import Port
+from engine.plates.frame import Frame
+from engine.plates.plate import Plate
+from engine.plates.write import write_frame
 from engine.swappers import atlas
 from engine.swappers.detail_return import band, return_detail
 from kernels.blur import gaussian
@@ -177,3 +183,41 @@ def test_texture_sticks_to_a_face_that_moves_by_parts_of_a_pixel():
     strength = np.sqrt((changes[0] ** 2).mean())
     for change in changes[1:]:
         assert np.sqrt(((change - changes[0]) ** 2).mean()) < 0.12 * strength
+
+
+def test_a_whole_frame_has_texture_and_the_plates_grain_and_no_more(tmp_path, monkeypatch, hopper_reference):
+    """A network of 64 pixels that gives back what it is shown, through the renderer, on a grainy plate in a file."""
+    pytest.importorskip("onnx", reason="needs onnx to write a model")
+    import test_network_swappers as swapped
+    import tiny_networks as tiny
+
+    monkeypatch.setenv("FACEPLATE_MODELS", str(tmp_path))
+    (port,) = (port for port in swapped.DFM.inputs if port.role == "target")
+    inputs = (msgspec.structs.replace(port, shape=("N", 64, 64, 3)),)
+    face = Port(role="face", name="same", shape=("N", 64, 64, 3))
+    same = msgspec.structs.replace(swapped.DFM, name="same", size=64, inputs=inputs, outputs=(face,))
+    graph = tiny.Graph()
+    graph.add("Identity", port.name, name="same")
+    ports = [(name, ("N", 64, 64, 3), "float") for name in (port.name, "same")]
+    tiny.install(tmp_path, "same", graph.model(ports[:1], ports[1:]), same)
+    stage = swapped.Stage(tmp_path, hopper_reference)
+    noise = np.random.default_rng(9).standard_normal((*swapped.SIZE, 3)).astype(np.float32) * 0.008
+    light = SKIN + noise
+    whole = Box(0, 0, swapped.SIZE[1], swapped.SIZE[0])
+    frame = Frame.new(1, {n: np.ascontiguousarray(light[..., i]) for i, n in enumerate("RGB")}, whole, whole)
+    write_frame(frame, tmp_path / "plate.0001.exr")
+    stage.plate = Plate.open(tmp_path / "plate.0001.exr")
+    plain = ("composite.grain=1", "match.sharpness=0")
+    results = {}
+    for detail in (0, 1):
+        before, after, matte = stage.render("same", *plain, f"network.detail={detail}")
+        results[detail] = exposed(np.ascontiguousarray(after), VIEW) - SKIN
+    inside = matte > 0.999
+    inside = np.ascontiguousarray(inside & (atlas.picture_regions(stage.mesh, swapped.SIZE).inner_face > -0.05))
+    own = exposed(np.ascontiguousarray(before), VIEW) - SKIN
+    assert own[inside].std() == pytest.approx(0.008, rel=0.1)
+    for result in results.values():
+        assert result[inside].std() == pytest.approx(own[inside].std(), rel=0.12)
+    # With it, much of that grain is the plate's own; without it none is.
+    alike = [np.corrcoef(own[inside].ravel(), results[detail][inside].ravel())[0, 1] for detail in (0, 1)]
+    assert abs(alike[0]) < 0.35 and alike[1] > alike[0] + 0.25
