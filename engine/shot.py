@@ -120,6 +120,33 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Likeness of networks that know the person by an embedding; 0.5 leaves it as it is."),
     ] = 0.5
     morph: Annotated[Fraction, Meta(description="Morph value of a DFM that takes one.")] = 0.5
+    enhancer: Annotated[
+        str,
+        Meta(
+            extra={"expects": "the name of an installed enhancer, or the path of one with its manifest"},
+            description="Network that gives the new face more detail, such as gfpgan_1_4; empty is none.",
+        ),
+    ] = ""
+    enhance: Annotated[Fraction, Meta(description="How much of the enhanced face is used.")] = 1.0
+    fidelity: Annotated[
+        Fraction,
+        Meta(description="What an enhancer that takes a weight is told; CodeFormer keeps most of the face at 1."),
+    ] = 0.5
+    enhance_scale: Annotated[
+        float,
+        Meta(
+            ge=1.0,
+            le=4.0,
+            description=(
+                "How far a large face is enlarged beyond the enhancer's picture, in overlapping tiles; 1 always shows"
+                " it the whole face."
+            ),
+        ),
+    ] = 4.0
+    detail: Annotated[
+        Fraction,
+        Meta(description="How much of the plate's own skin texture comes back where the network has no pixels for it."),
+    ] = 0.0
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -250,6 +277,8 @@ def portable(shot: Shot) -> dict[str, Any]:
     plain = msgspec.to_builtins(shot)
     del plain["tracks"], plain["output"]["path"], plain["plate"]["frames"]
     plain["swapper"] = _last_name(shot.swapper) if is_model_file(shot.swapper) else shot.swapper
+    if is_model_file(shot.network.enhancer):
+        plain["network"]["enhancer"] = _last_name(shot.network.enhancer)
     plain["plate"]["path"] = _last_name(shot.plate.path)
     plain["matte"]["holdout"] = _last_name(shot.matte.holdout)
     for entry, replace in zip(plain["replace"], shot.replace, strict=True):

@@ -125,6 +125,8 @@ def _named(shot: Shot) -> Iterator[tuple[str, tuple[Family, ...]]]:
     """The networks that the recipe itself names, and of what family each may be."""
     if shot.swapper != MESH:
         yield shot.swapper, SWAPPERS
+        if shot.network.enhancer:
+            yield shot.network.enhancer, ("enhancer",)
 
 
 def _accepted(shot: Shot, used: Used) -> str | None:

@@ -104,7 +104,7 @@ def test_with_the_index_and_without_the_result_is_the_same_to_the_bit(folder, ho
         for one, other in zip(identity.references, first.references, strict=True):
             assert one.portrait == other.portrait and one.light.tobytes() == other.light.tobytes()
         for one, other in zip(result, results[0], strict=True):
-            assert one.tobytes() == other.tobytes()
+            assert np.asarray(one).tobytes() == np.asarray(other).tobytes()
 
 
 def test_why_a_picture_is_none_is_kept_too(folder, measured):
