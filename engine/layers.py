@@ -2,43 +2,55 @@
 
 The patch holds everything that the composite adds (highlights, seam, grain), linear and unpremultiplied, in the
 plate's pixels; its alpha says where it is. Where faces overlap, the layers do as the picture does: each lies over the
-ones before it.
+ones before it. The parts of the matte are those of the nearest face at each place, inside its hull.
 """
+
+from collections.abc import Mapping
 
 import numpy as np
 from numpy.typing import NDArray
 
 from engine.geometry import Box
 from engine.plates.frame import Frame
+from engine.shot import PARTS
+from engine.swappers.base import NO_PARTS
+from engine.swappers.parts import MATTES
 
 Float32 = NDArray[np.float32]
 
 PATCH = ("patch.R", "patch.G", "patch.B", "patch.A")
 MATTE = ("matte.V",)
 STMAP = ("stmap.R", "stmap.G")
-CHANNELS = {"patch": PATCH, "matte": MATTE, "stmap": STMAP}
+CHANNELS = {"patch": PATCH, "matte": MATTE, "stmap": STMAP, MATTES: tuple(f"matte.{part}" for part in PARTS)}
 # An ST map addresses pixels of a texture: half floats have too few steps for it.
-TYPES = {"patch": np.float16, "matte": np.float16, "stmap": np.float32}
+TYPES = {"patch": np.float16, "matte": np.float16, "stmap": np.float32, MATTES: np.float16}
 
 
 class Layers:
     """The layers of one frame, filled face by face."""
 
-    def __init__(self, frame: Frame, names: tuple[str, ...]) -> None:
-        """Add every layer, empty: the frames of a sequence have the same channels, with a face or without."""
+    def __init__(self, frame: Frame, names: tuple[str, ...], own: tuple[str, ...] = ()) -> None:
+        """Add every layer, empty: the frames of a sequence have the same channels, with a face or without.
+
+        own: the names of the artist's mattes.
+        """
         self._frame = frame
         self.names = names
         self._matte = np.zeros((frame.loaded.height, frame.loaded.width), np.float16)
         nothing, empty = Box(0, 0, 0, 0), np.zeros((0, 0), np.float32)
         for name in names:
-            for channel in CHANNELS[name]:
+            more = tuple(f"matte.{matte}" for matte in own) if name == MATTES else ()
+            for channel in CHANNELS[name] + more:
                 frame.add_layer(channel, nothing, empty, TYPES[name])
 
-    def put(self, box: Box, matte: Float32, patch: Float32 | None, texture: Float32) -> None:
+    def put(
+        self, box: Box, matte: Float32, patch: Float32 | None, texture: Float32, parts: Mapping[str, Float32] = NO_PARTS
+    ) -> None:
         """Lay a face over what is there.
 
         matte: (h, w) of the box. patch: (h, w, 3) plate-linear, unpremultiplied, needed for the layer of that name.
         texture: (h, w, 2) as in `engine.swappers.base.Patch`; the ST map has t upwards.
+        parts: what the matte is made of, (h, w) each by its name, `hull` among them, for the layer of mattes.
         """
         before = self._matte[box.slices(self._frame.loaded)].astype(np.float32)
         under = (1.0 - matte) * before
@@ -51,6 +63,9 @@ class Layers:
             found = np.isfinite(texture[..., 0])
             for channel, values in zip(STMAP, (texture[..., 0], 1.0 - texture[..., 1]), strict=True):
                 self._write(channel, box, np.where(found, values, self._read(channel, box)))
+        for name, values in parts.items() if MATTES in self.names else ():
+            channel = f"matte.{name}"
+            self._write(channel, box, np.where(parts["hull"] > 0.0, values, self._read(channel, box)))
         self._matte[box.slices(self._frame.loaded)] = both
 
     def _put_patch(self, box: Box, matte: Float32, under: Float32, patch: Float32) -> None:

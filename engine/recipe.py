@@ -23,9 +23,10 @@ from engine.errors import OutputError, OutputRefused, RecipeError
 from engine.events import shown
 from engine.folders import make_folder
 from engine.provenance import consent
-from engine.shot import Replace, Shot, is_model_file
+from engine.shot import Shot, is_model_file, matte_names
 
 LIKE = "like:"
+MATTES = "mattes"
 SUFFIX = ".toml"
 # Sections of one kind, such as persons: it takes a moment to check each.
 MOST_SECTIONS = 100
@@ -93,11 +94,18 @@ def save(shot: Shot, path: Path) -> None:
 def parse(plain: dict[str, Any]) -> Shot:
     """The recipe from plain values, with its paths as they stand. Raises `RecipeError` that names the setting."""
     _check(plain, Shot, "")
-    return msgspec.convert(plain, Shot)
+    shot = msgspec.convert(plain, Shot)
+    names = matte_names(shot.mattes)
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise RecipeError(f"Two mattes have the name `{twice}`.", "Give each a name of its own.")
+    return shot
 
 
 def with_settings(shot: Shot, assignments: Iterable[str]) -> Shot:
-    """The recipe with `key=value` settings changed; `replace.face` changes every person's. Raises `RecipeError`."""
+    """The recipe with `key=value` settings changed; `replace.face` changes every person's. Raises `RecipeError`.
+
+    Where there is no matte of the artist yet, one of its settings begins one.
+    """
     known = settings()
     plain = msgspec.to_builtins(shot)
     for assignment in assignments:
@@ -109,6 +117,8 @@ def with_settings(shot: Shot, assignments: Iterable[str]) -> Shot:
             raise _unknown(name)
         section, _, key = name.rpartition(".")
         value = _value(text.strip(), known[name].annotation)
+        if section == MATTES and not plain[section]:
+            plain[section] = [{}]
         tables = plain[section] if section else plain
         for table in tables if isinstance(tables, list | tuple) else [tables]:
             table[key] = value
@@ -125,11 +135,12 @@ def dumps(shot: Shot) -> str:
         value, kind = plain[field.name], _section(field.type)
         if kind is None:
             _add(document, field.name, value, _setting(field, ""))
-        elif kind is Replace:
+        elif _is_list(field):
             entries = tomlkit.aot()
             for entry in value:
                 entries.append(_table(kind, field.name, entry))
-            document.add(field.name, entries)
+            if entries:
+                document.add(field.name, entries)
         else:
             document.add(field.name, _table(kind, field.name, value))
     return document.as_string()
@@ -141,6 +152,10 @@ def _section(annotation: Any) -> type | None:
     if isinstance(kind, inspect.VarTupleType):
         kind = kind.item_type
     return kind.cls if isinstance(kind, inspect.StructType) else None
+
+
+def _is_list(field: FieldInfo) -> bool:
+    return isinstance(inspect.type_info(field.type), inspect.VarTupleType)
 
 
 def _settings(struct: type, section: str) -> Iterator[Setting]:
@@ -212,7 +227,7 @@ def _check(plain: dict[str, Any], struct: type, section: str) -> None:
         if inner is None:
             _check_value(value, _setting(field, section))
             continue
-        several = isinstance(inspect.type_info(field.type), inspect.VarTupleType)
+        several = _is_list(field)
         entries = value if several else [value]
         if not isinstance(entries, list | tuple) or not all(isinstance(entry, dict) for entry in entries):
             form = f"[[{key}]]" if several else f"[{key}]"
@@ -257,11 +272,13 @@ def _value(text: str, annotation: Any) -> Any:
 
 def _unknown(name: str) -> RecipeError:
     names = list(settings())
-    ends = {known.rpartition(".")[2]: known for known in names}
+    ends = {known.rpartition(".")[2] for known in names}
     end = name.rpartition(".")[2]
     near = difflib.get_close_matches(name, names, n=1)
     if end in ends or not near:
-        near = [ends[close] for close in difflib.get_close_matches(end, ends, n=1)]
+        closest = difflib.get_close_matches(end, ends, n=1)
+        alike = [known for known in names if closest and known.rpartition(".")[2] == closest[0]]
+        near = difflib.get_close_matches(name, alike, n=1, cutoff=0.0)
     hint = f"Did you mean `{near[0]}`?" if near else "`faceplate settings` lists them all."
     return RecipeError(f"There is no setting `{shown(name)}`.", hint)
 
@@ -282,6 +299,7 @@ def with_paths(shot: Shot, change: Callable[[str], str]) -> Shot:
         tracks=changed(shot.tracks),
         plate=replace(shot.plate, path=changed(shot.plate.path)),
         matte=replace(shot.matte, holdout=changed(shot.matte.holdout)),
+        mattes=tuple(replace(one, path=changed(one.path)) for one in shot.mattes),
         replace=tuple(replace(one, identity=changed(one.identity), face=face(one.face)) for one in shot.replace),
         output=replace(shot.output, path=changed(shot.output.path)),
     )

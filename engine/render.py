@@ -17,17 +17,18 @@ from engine.faces.tracks import FaceGeometry, Track, Tracks
 from engine.geometry import Box, extent
 from engine.kept import NOTHING, Keep, files_key
 from engine.layers import Layers
+from engine.mattes import ArtistMattes
 from engine.models.locate import open_named
 from engine.plates.color import PlateColor
 from engine.plates.frame import Frame
-from engine.plates.holdout import Holdout
-from engine.shot import MESH, Shot
+from engine.shot import MESH, Shot, Strengths, matte_names
 from engine.swappers.base import Crop, Patch, Seen, Swapper
 from engine.swappers.dfm import DfmSwapper
 from engine.swappers.embedding import EmbeddingSwapper
 from engine.swappers.image import ImageSwapper
 from engine.swappers.mesh import MeshSwapper
 from engine.swappers.references import Identity, find_pictures, load_identity
+from engine.swappers.strengths import strength_of
 from kernels.blend import matching_grain, seam_gain
 from kernels.composite import Counts, composite
 from kernels.view import make_view, view
@@ -39,6 +40,8 @@ Float32 = NDArray[np.float32]
 # A matte below this is none: nobody sees it, and the matte layer's half floats must not lose it.
 THINNEST = 1e-3
 SAME_GRID = np.eye(3)[:2]
+# What the regions are where all of the face is replaced.
+ALL = Strengths()
 
 
 class RenderReport(NamedTuple):
@@ -69,13 +72,14 @@ class _Sight(NamedTuple):
 
 
 class _Placed(NamedTuple):
-    """A patch in the plate's pixels; as in `Patch`, with the recipe's opacity in the matte."""
+    """A patch in the plate's pixels; as in `Patch`, with the strengths of the regions and the opacity in the matte."""
 
     pixels: Float32
     matte: Float32
     hull: Float32
     skin: NDArray[np.bool_]
     texture: Float32
+    parts: dict[str, Float32]
 
 
 class Renderer:
@@ -94,11 +98,11 @@ class Renderer:
         With `keep` what a frame's faces are made from is kept for when the frame is rendered with other settings.
 
         Raises IdentityError for an identity that cannot be used, ModelError for a network that cannot, NoFace for a
-        face that is not in the shot, and PlateError for a holdout that is not there.
+        face that is not in the shot, and PlateError for a matte that is not there.
         """
         exposure = tracks.exposure if shot.view.exposure == "auto" else shot.view.exposure
         self._shot = shot
-        self._holdout = Holdout(shot.matte.holdout) if shot.matte.holdout else None
+        self._mattes = ArtistMattes(shot)
         self._local = threading.local()
         self._view = make_view(color.plate_to_rec709, exposure, shot.view.knee, shot.view.white)
         self.identities = read_identities(shot, keep) if identities is None else identities
@@ -133,7 +137,7 @@ class Renderer:
         stages: dict[str, float] = {}
         shot = self._shot
         frame.changes_in(Box(0, 0, 0, 0))
-        layers = Layers(frame, shot.output.layers)
+        layers = Layers(frame, shot.output.layers, matte_names(shot.mattes))
         present = [(job.swapper, face) for job in self._jobs if (face := job.track.at(frame.number)) is not None]
         present.sort(key=lambda pair: face_width(pair[1].mesh))
         with _timed(stages, "view"):
@@ -158,9 +162,10 @@ class Renderer:
         with _timed(stages, "swap"):
             patch = sight.swapper.swap(sight.seen)
             placed = self._place(patch, sight)
-            if self._holdout is not None:
-                held = self._holdout.read(frame.number, sight.box, frame.display_window, frame.data_window)
-                np.multiply(placed.matte, 1.0 - held, out=placed.matte)
+            parts = dict(placed.parts)
+            for own in self._mattes.read(frame, sight.box, face_width(sight.face.mesh)):
+                own.onto(placed.matte, shot.composite.opacity)
+                parts |= {own.name: own.values} if own.name and parts else {}
             placed.matte[placed.matte < THINNEST] = 0.0
         if not placed.matte.any():
             return None
@@ -201,20 +206,30 @@ class Renderer:
                 rgb = frame.rgb(box)
                 counts = over(rgb, matte, alpha)
                 frame.replace(box, rgb, matte > 0.0)
-            layers.put(box, matte, full, placed.texture)
+            layers.put(box, matte, full, placed.texture, parts)
         return counts
 
     def _place(self, patch: Patch, sight: _Sight) -> _Placed:
         to_crop, size = sight.crop.from_box(sight.box), (sight.box.height, sight.box.width)
-        matte = _resampled(patch.matte[..., None], to_crop, size)[..., 0] * np.float32(
-            sight.seen.shot.composite.opacity
-        )
+        shot = sight.seen.shot
+
+        def place(values: Float32) -> Float32:
+            return _resampled(values[..., None], to_crop, size)[..., 0]
+
+        matte, parts = patch.matte, dict(patch.parts)
+        if shot.regions != ALL:
+            regions = strength_of(patch.texture, shot.regions)
+            matte = matte * regions
+            parts |= {"regions": regions} if parts else {}
+        elif parts:
+            parts["regions"] = np.ones_like(matte)
         return _Placed(
             _resampled(patch.pixels, to_crop, size),
-            matte,
-            _resampled(patch.hull[..., None], to_crop, size)[..., 0],
-            _resampled(patch.skin[..., None].astype(np.float32), to_crop, size)[..., 0] > 0.5,
+            place(matte) * np.float32(shot.composite.opacity),
+            place(patch.hull),
+            place(patch.skin.astype(np.float32)) > 0.5,
             _resampled(patch.texture, to_crop, size),
+            {name: place(values) for name, values in parts.items()},
         )
 
 

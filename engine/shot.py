@@ -13,11 +13,15 @@ import msgspec
 from msgspec import Meta
 
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
-Layer = Literal["patch", "matte", "stmap"]
+Layer = Literal["patch", "matte", "stmap", "mattes"]
 LayersIn = Literal["file", "cropped-file", "part", "picture"]
 Compression = Literal["same", "none", "rle", "zips", "zip", "piz"]
 Chunks = Literal["auto", "same", "stored"]
+Keeps = Literal["matte", "holdout"]
+Combine = Literal["multiply", "min"]
 MESH = "mesh"
+# Parts of the matte that are layers of their own, beside those of the artist.
+PARTS = ("hull", "facing", "occlusion", "model", "regions")
 _MODELS = (".onnx", ".dfm")
 
 
@@ -155,6 +159,60 @@ class Matte(msgspec.Struct, frozen=True, kw_only=True):
     ] = ""
 
 
+class Strengths(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of each region of the face is replaced; the regions fade into each other."""
+
+    skin: Annotated[Fraction, Meta(description="How much of the face is replaced outside the other regions.")] = 1.0
+    brows: Annotated[Fraction, Meta(description="How much of the brows.")] = 1.0
+    eyes: Annotated[Fraction, Meta(description="How much of the eyes, with the edges of their lids.")] = 1.0
+    nose: Annotated[Fraction, Meta(description="How much of the nose.")] = 1.0
+    lips: Annotated[Fraction, Meta(description="How much of the lips.")] = 1.0
+    mouth: Annotated[Fraction, Meta(description="How much of what is seen between the lips.")] = 1.0
+
+
+class ArtistMatte(msgspec.Struct, frozen=True, kw_only=True):
+    """A matte of the artist's own: one entry for each, and they are taken in this order."""
+
+    name: Annotated[
+        str,
+        Meta(
+            pattern=rf"^(?!(?:V|{'|'.join(PARTS)})\Z)[A-Za-z0-9_-]{{0,60}}\Z",
+            extra={"expects": f"letters, digits, - and _, but none of V, {', '.join(PARTS)}"},
+            description="Name of its layer, matte.NAME; empty counts: own1, own2.",
+        ),
+    ] = ""
+    path: Annotated[
+        str,
+        Meta(description="Frames in the plate's size, or one picture for all; empty means the plate's own file."),
+    ] = ""
+    channel: Annotated[
+        str,
+        Meta(description="Channel, such as mask.R; empty means the first. Of a Cryptomatte, the name of its layer."),
+    ] = ""
+    cryptomatte: Annotated[
+        str,
+        Meta(description="Names in a Cryptomatte, separated by commas; empty means that the channel is a matte."),
+    ] = ""
+    keep: Annotated[
+        Keeps,
+        Meta(description="What white means: with matte the face is replaced there, with holdout the plate stays."),
+    ] = "matte"
+    invert: Annotated[bool, Meta(description="Take black for white.")] = False
+    grow: Annotated[
+        float,
+        Meta(ge=-0.2, le=0.2, description="How far its white moves outwards, as a fraction of the face's width."),
+    ] = 0.0
+    soften: Annotated[
+        float,
+        Meta(ge=0.0, le=0.2, description="Sigma of its blur, after that, as a fraction of the face's width."),
+    ] = 0.0
+    strength: Annotated[Fraction, Meta(description="How far it counts.")] = 1.0
+    combine: Annotated[
+        Combine,
+        Meta(description="How it meets the mattes before it: their product, or the smaller of the two."),
+    ] = "multiply"
+
+
 class Composite(msgspec.Struct, frozen=True, kw_only=True):
     """How the patch is put into the plate."""
 
@@ -225,6 +283,8 @@ class Shot(msgspec.Struct, frozen=True, kw_only=True):
     network: Network = Network()
     match: Match = Match()
     matte: Matte = Matte()
+    regions: Strengths = Strengths()
+    mattes: tuple[ArtistMatte, ...] = ()
     composite: Composite = Composite()
     output: Output = Output()
 
@@ -234,17 +294,24 @@ def is_model_file(swapper: str) -> bool:
     return PurePath(swapper).suffix.lower() in _MODELS
 
 
+def matte_names(mattes: tuple[ArtistMatte, ...]) -> tuple[str, ...]:
+    """The names of the artist's mattes, in their order, with those of the ones that have none of their own."""
+    return tuple(matte.name or f"own{number}" for number, matte in enumerate(mattes, 1))
+
+
 def portable(shot: Shot) -> dict[str, Any]:
     """The recipe as plain values, without what differs between machines and runs: for the header of a frame.
 
-    The folders of the plate, of a model and of the identities are cut to their last name; the frames asked for, the
-    tracks file and the output's place are left out.
+    The folders of the plate, of mattes, of a model and of the identities are cut to their last name; the frames asked
+    for, the tracks file and the output's place are left out.
     """
     plain = msgspec.to_builtins(shot)
     del plain["tracks"], plain["output"]["path"], plain["plate"]["frames"]
     plain["swapper"] = _last_name(shot.swapper) if is_model_file(shot.swapper) else shot.swapper
     plain["plate"]["path"] = _last_name(shot.plate.path)
     plain["matte"]["holdout"] = _last_name(shot.matte.holdout)
+    for entry, matte in zip(plain["mattes"], shot.mattes, strict=True):
+        entry["path"] = _last_name(matte.path)
     for entry, replace in zip(plain["replace"], shot.replace, strict=True):
         entry["identity"] = _last_name(replace.identity)
         kind, colon, photo = replace.face.partition(":")
@@ -260,6 +327,8 @@ def digest(shot: Shot) -> str:
     plain = portable(shot)
     del plain["plate"]["path"]
     plain["matte"]["holdout"] = bool(shot.matte.holdout)
+    for entry in plain["mattes"]:
+        entry["path"] = bool(entry["path"])
     for entry in plain["replace"]:
         del entry["identity"]
         entry["face"] = entry["face"].partition(":")[0]

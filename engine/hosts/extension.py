@@ -27,10 +27,10 @@ SETTINGS = "settings.json"
 
 # Seconds.
 _PATIENCE = 300.0
-# What the clip says itself.
+# What the clip says itself. The artist's mattes are left out with it: Blender's own are masks, and go to the holdout.
 _LEFT_OUT = ("plate.path",)
 # Sections whose values may differ from frame to frame.
-_ANIMATABLE = ("mesh", "network", "match", "matte", "composite")
+_ANIMATABLE = ("mesh", "network", "match", "matte", "regions", "composite")
 _PATHS = {
     "tracks": "FILE_PATH",
     "output.path": "DIR_PATH",
@@ -143,7 +143,7 @@ def properties() -> list[dict[str, Any]]:
     made: list[dict[str, Any]] = []
     for setting in recipe.settings().values():
         section = setting.name.rpartition(".")[0]
-        if setting.name in _LEFT_OUT:
+        if setting.name in _LEFT_OUT or section == recipe.MATTES:
             continue
         form = form_of(setting)
         common = {"name": label_of(setting.name), "description": setting.description.rstrip(".")}

@@ -5,6 +5,8 @@ colour spaces. Where the crop lies is the swapper's own choice: a network wants 
 wants the plate's own pixels.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -16,6 +18,8 @@ from engine.shot import Shot
 from kernels.view import ModelView
 
 Float32 = NDArray[np.float32]
+
+NO_PARTS: Mapping[str, Float32] = MappingProxyType({})
 
 
 class Crop(NamedTuple):
@@ -67,6 +71,8 @@ class Patch(NamedTuple):
     skin: (h, w) bool, where patch and plate both show bare skin, so that their difference is one of light: for the
     seam and the grain.
     texture: (h, w, 2), the canonical mesh's texture coordinates (u right, v down), NaN off the mesh.
+    parts: what the matte is the product of, each (h, w) [0, 1] by its name in `engine.swappers.parts`, where the recipe
+    asks for them.
     """
 
     pixels: Float32
@@ -74,6 +80,7 @@ class Patch(NamedTuple):
     hull: Float32
     skin: NDArray[np.bool_]
     texture: Float32
+    parts: Mapping[str, Float32] = NO_PARTS
 
 
 class Swapper(Protocol):

@@ -17,12 +17,14 @@ from engine.kept import NOTHING, Keep
 from engine.models.brought import Brought
 from engine.models.catalogue import canonical_mesh
 from engine.models.manifest import Role
+from engine.shot import Matte
 from engine.swappers import atlas
 from engine.swappers.atlas import Regions
-from engine.swappers.base import Crop, Patch, Seen
+from engine.swappers.base import NO_PARTS, Crop, Patch, Seen
 from engine.swappers.boost import join, split
 from engine.swappers.hull import face_hull, inner_part, matte_blur, smoothstep, unobstructed
 from engine.swappers.look import dull_skin, match_look
+from engine.swappers.parts import split_matte, wants_parts
 from engine.swappers.references import smooth_over_mesh
 from engine.swappers.skin import find_skin
 from engine.swappers.templates import picture_to_template
@@ -64,7 +66,7 @@ class NetworkSwapper:
     def swap(self, seen: Seen) -> Patch:
         """See `engine.swappers.base.Swapper.swap`."""
         keep = self._keep.about(seen.picture, seen.mesh, *seen.model_view, self._person, self._network.identity)
-        settings = seen.shot.network, seen.shot.match, seen.shot.matte
+        settings = seen.shot.network, seen.shot.match, seen.shot.matte, wants_parts(seen.shot)
         return keep.get(("patch", *settings), lambda: self._swap(seen, keep))
 
     def _swap(self, seen: Seen, keep: Keep) -> Patch:
@@ -77,12 +79,17 @@ class NetworkSwapper:
         dull = dull_skin(picture, skin)
         bare = skin.bare & dull & worn.covered
         light = match_look(exposed(new, model_view), plate, regions, bare, bare, width, shot.match)
-        hull = face_hull(worn.covered, worn.facing, regions, 1.0, shot.matte, width) * _border(picture.shape[:2])
-        free = unobstructed(skin, inner_part(regions), shot.matte.skin)
-        matte = np.asarray(hull * gaussian(free, matte_blur(width)) * mask, np.float32)
+
+        def hull_of(settings: Matte) -> Float32:
+            return face_hull(worn.covered, worn.facing, regions, 1.0, settings, width) * _border(picture.shape[:2])
+
+        hull = hull_of(shot.matte)
+        free = gaussian(unobstructed(skin, inner_part(regions), shot.matte.skin), matte_blur(width))
+        matte = np.asarray(hull * free * mask, np.float32)
+        parts = split_matte(matte, hull, free, hull_of, shot.matte) if wants_parts(shot) else NO_PARTS
         features = np.maximum.reduce([regions.brows, regions.eyes, regions.lips])
         both = worn.covered & (skin.likelihood > 0.5) & (features < 0.0) & dull
-        return Patch(seen_of_exposed(light, model_view), matte, hull, both, worn.coordinates)
+        return Patch(seen_of_exposed(light, model_view), matte, hull, both, worn.coordinates, parts)
 
     def _run(self, seen: Seen) -> tuple[Float32, Float32]:
         """The new face (h, w, 3), model view, and the network's own matte (h, w), over the crop."""

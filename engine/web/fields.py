@@ -55,7 +55,7 @@ def groups() -> tuple[Group, ...]:
     first = tuple(_field(every[name]) for name in FIRST)
     sections: dict[str, list[Field]] = {}
     for name, setting in every.items():
-        if name not in FIRST and name not in _LEFT_OUT:
+        if name not in FIRST and name not in _LEFT_OUT and not name.startswith(f"{recipe.MATTES}."):
             sections.setdefault(name.rpartition(".")[0], []).append(_field(setting))
     about = {field.name: (getattr(field.type, "__doc__", "") or "") for field in fields(Shot)}
     return (
