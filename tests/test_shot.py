@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine import recipe
 from engine.errors import OutputRefused, RecipeError
+from engine.settings import settings
 from engine.shot import Matte, Mesh, Output, Plate, Replace, Shot, View, digest, portable
 
 PERSON = Replace(identity="/people/anna", face="like:/photos/anna.png")
@@ -32,13 +33,13 @@ def test_text_of_a_recipe_gives_the_same_recipe():
 
 def test_text_of_a_recipe_explains_every_setting():
     text = recipe.dumps(FULL)
-    for setting in recipe.settings().values():
+    for setting in settings().values():
         assert setting.description in text and setting.expects in text, setting.name
         assert setting.description.endswith("."), setting.name
 
 
 def test_every_default_is_in_its_own_range():
-    for name, setting in recipe.settings().items():
+    for name, setting in settings().items():
         assert msgspec.convert(setting.default, setting.annotation) == setting.default, name
 
 
@@ -112,6 +113,28 @@ def test_a_setting_is_read_as_its_own_type(assignment: str, section: str, key: s
 
 def test_a_setting_of_replace_holds_for_every_person():
     assert [one.face for one in recipe.with_settings(FULL, ["replace.face=left"]).replace] == ["left", "left"]
+
+
+def test_a_setting_of_replace_is_refused_where_nobody_is_replaced():
+    with pytest.raises(RecipeError, match=r"no \[\[replace\]\]"):
+        recipe.with_settings(Shot(), ["replace.face=left"])
+
+
+def test_a_section_that_is_not_there_is_explained_as_a_comment():
+    text = recipe.dumps(Shot())
+    example = text[text.index("# [[replace]]") :].partition("\n\n")[0]
+    written = "\n".join(line.removeprefix("# ") for line in example.splitlines())
+    assert tomllib.loads(written) == {"replace": [{"identity": "", "face": "largest"}]}
+    assert settings()["replace.face"].description in example
+
+
+def test_only_the_first_of_several_sections_is_explained():
+    assert recipe.dumps(FULL).count(settings()["replace.face"].description) == 1
+
+
+def test_more_sections_than_may_be_are_refused():
+    with pytest.raises(RecipeError, match="`replace` is there 101 times; 100 are the most"):
+        recipe.parse({"replace": [{}] * 101})
 
 
 def test_the_last_of_two_settings_wins():
@@ -225,7 +248,7 @@ def test_digest_depends_on_every_other_setting():
         "output.compression": "zip", "output.chunks": "stored", "output.layers_in": "part", "mesh.shape": "0.125",
         "network.boost": "4",
     }  # fmt: skip
-    for name in recipe.settings().keys() - places:
+    for name in settings().keys() - places:
         changed = recipe.with_settings(FULL, [f"{name}={other.get(name, '0.15')}"])
         assert changed != FULL and digest(changed) != digest(FULL), name
 
@@ -238,5 +261,5 @@ def test_the_recipe_for_a_header_names_no_place():
 
 
 def test_settings_are_finite():
-    numbers = [setting.default for setting in recipe.settings().values() if isinstance(setting.default, float)]
+    numbers = [setting.default for setting in settings().values() if isinstance(setting.default, float)]
     assert len(numbers) > 20 and all(map(math.isfinite, numbers))
