@@ -276,7 +276,7 @@ class Shot(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Tracks file of the shot; empty keeps one beside the output, made when it is needed."),
     ] = ""
     plate: Plate = Plate()
-    replace: tuple[Replace, ...] = ()
+    replace: Annotated[tuple[Replace, ...], Meta(max_length=100)] = ()
     solve: Solve = Solve()
     view: View = View()
     mesh: Mesh = Mesh()
@@ -284,7 +284,7 @@ class Shot(msgspec.Struct, frozen=True, kw_only=True):
     match: Match = Match()
     matte: Matte = Matte()
     regions: Strengths = Strengths()
-    mattes: tuple[ArtistMatte, ...] = ()
+    mattes: Annotated[tuple[ArtistMatte, ...], Meta(max_length=100)] = ()
     composite: Composite = Composite()
     output: Output = Output()
 

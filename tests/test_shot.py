@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 
 from engine import recipe
 from engine.errors import OutputRefused, RecipeError
+from engine.settings import settings
 from engine.shot import ArtistMatte, Matte, Mesh, Output, Plate, Replace, Shot, View, digest, portable
 
 PERSON = Replace(identity="/people/anna", face="like:/photos/anna.png")
@@ -33,13 +34,13 @@ def test_text_of_a_recipe_gives_the_same_recipe():
 
 def test_text_of_a_recipe_explains_every_setting():
     text = recipe.dumps(FULL)
-    for setting in recipe.settings().values():
+    for setting in settings().values():
         assert setting.description in text and setting.expects in text, setting.name
         assert setting.description.endswith("."), setting.name
 
 
 def test_every_default_is_in_its_own_range():
-    for name, setting in recipe.settings().items():
+    for name, setting in settings().items():
         assert msgspec.convert(setting.default, setting.annotation) == setting.default, name
 
 
@@ -135,6 +136,28 @@ def test_a_recipe_whose_mattes_lie_beside_it_can_be_moved(tmp_path: Path):
     (tmp_path / "there").mkdir()
     (tmp_path / "a.toml").rename(tmp_path / "there/a.toml")
     assert recipe.load(tmp_path / "there/a.toml").mattes[0].path == str(tmp_path / "there/hand.exr")
+
+
+def test_a_setting_of_replace_is_refused_where_nobody_is_replaced():
+    with pytest.raises(RecipeError, match=r"no \[\[replace\]\]"):
+        recipe.with_settings(Shot(), ["replace.face=left"])
+
+
+def test_a_section_that_is_not_there_is_explained_as_a_comment():
+    text = recipe.dumps(Shot())
+    example = text[text.index("# [[replace]]") :].partition("\n\n")[0]
+    written = "\n".join(line.removeprefix("# ") for line in example.splitlines())
+    assert tomllib.loads(written) == {"replace": [{"identity": "", "face": "largest"}]}
+    assert settings()["replace.face"].description in example
+
+
+def test_only_the_first_of_several_sections_is_explained():
+    assert recipe.dumps(FULL).count(settings()["replace.face"].description) == 1
+
+
+def test_more_sections_than_may_be_are_refused():
+    with pytest.raises(RecipeError, match="`replace` is there 101 times; 100 are the most"):
+        recipe.parse({"replace": [{}] * 101})
 
 
 def test_the_last_of_two_settings_wins():
@@ -250,7 +273,7 @@ def test_digest_depends_on_every_other_setting():
         "network.boost": "4", "mattes.keep": "holdout", "mattes.invert": "true", "mattes.combine": "min",
         "mattes.name": "hand",
     }  # fmt: skip
-    for name in recipe.settings().keys() - places:
+    for name in settings().keys() - places:
         changed = recipe.with_settings(FULL, [f"{name}={other.get(name, '0.15')}"])
         assert changed != FULL and digest(changed) != digest(FULL), name
 
@@ -263,5 +286,5 @@ def test_the_recipe_for_a_header_names_no_place():
 
 
 def test_settings_are_finite():
-    numbers = [setting.default for setting in recipe.settings().values() if isinstance(setting.default, float)]
+    numbers = [setting.default for setting in settings().values() if isinstance(setting.default, float)]
     assert len(numbers) > 20 and all(map(math.isfinite, numbers))

@@ -15,7 +15,7 @@ import pytest
 import engine
 from engine.hosts import extension as hosts_extension
 from engine.hosts.extension import SOURCE, properties
-from engine.recipe import settings
+from engine.settings import settings
 from tests.blender.conftest import Blender
 from tests.jobs.place import REPOSITORY
 
