@@ -96,9 +96,9 @@ def with_settings(shot: Shot, assignments: Iterable[str]) -> Shot:
         if name not in known:
             raise unknown(name)
         section, _, key = name.rpartition(".")
+        if section == MATTES and not plain[section]:
+            plain[section] = [{}]
         tables = plain[section] if section else plain
-        if section == MATTES and not tables:
-            tables = plain[section] = [{}]
         if known[name].listed and not tables:
             raise RecipeError(f"`{name}` is a setting of nothing: the recipe has no [[{section}]].")
         for table in tables if known[name].listed else [tables]:

@@ -29,8 +29,9 @@ SETTINGS = "settings.json"
 
 # Seconds.
 _PATIENCE = 300.0
-# What the clip says itself. Nor has it the artist's mattes: Blender's own are masks, and go to the holdout.
-_LEFT_OUT = ("plate.path",)
+# What the clip says itself, and what is said on the command line or where a model is installed. Nor has it the artist's
+# mattes: Blender's own are masks, and go to the holdout.
+_LEFT_OUT = ("plate.path", "accepted_licences")
 # Sections whose values may differ from frame to frame.
 _ANIMATABLE = ("mesh", "network", "match", "matte", "regions", "composite")
 _PATHS = {
