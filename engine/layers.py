@@ -13,7 +13,6 @@ from numpy.typing import NDArray
 from engine.geometry import Box
 from engine.plates.frame import Frame
 from engine.shot import PARTS
-from engine.swappers.base import NO_PARTS
 from engine.swappers.parts import MATTES
 
 Float32 = NDArray[np.float32]
@@ -43,14 +42,11 @@ class Layers:
             for channel in CHANNELS[name] + more:
                 frame.add_layer(channel, nothing, empty, TYPES[name])
 
-    def put(
-        self, box: Box, matte: Float32, patch: Float32 | None, texture: Float32, parts: Mapping[str, Float32] = NO_PARTS
-    ) -> None:
+    def put(self, box: Box, matte: Float32, patch: Float32 | None, texture: Float32) -> None:
         """Lay a face over what is there.
 
         matte: (h, w) of the box. patch: (h, w, 3) plate-linear, unpremultiplied, needed for the layer of that name.
         texture: (h, w, 2) as in `engine.swappers.base.Patch`; the ST map has t upwards.
-        parts: what the matte is made of, (h, w) each by its name, `hull` among them, for the layer of mattes.
         """
         before = self._matte[box.slices(self._frame.loaded)].astype(np.float32)
         under = (1.0 - matte) * before
@@ -63,10 +59,13 @@ class Layers:
             found = np.isfinite(texture[..., 0])
             for channel, values in zip(STMAP, (texture[..., 0], 1.0 - texture[..., 1]), strict=True):
                 self._write(channel, box, np.where(found, values, self._read(channel, box)))
-        for name, values in parts.items() if MATTES in self.names else ():
+        self._matte[box.slices(self._frame.loaded)] = both
+
+    def put_parts(self, box: Box, parts: Mapping[str, Float32]) -> None:
+        """Lay what a face's matte is made of, (h, w) each by its name, over what is there, inside its `hull`."""
+        for name, values in parts.items():
             channel = f"matte.{name}"
             self._write(channel, box, np.where(parts["hull"] > 0.0, values, self._read(channel, box)))
-        self._matte[box.slices(self._frame.loaded)] = both
 
     def _put_patch(self, box: Box, matte: Float32, under: Float32, patch: Float32) -> None:
         both = matte + under

@@ -21,7 +21,7 @@ from engine.events import shown
 from engine.folders import make_folder
 from engine.provenance import consent
 from engine.settings import Setting, sections, settings, unknown
-from engine.shot import Shot, is_model_file, matte_names
+from engine.shot import Shot, is_model_file, matte_names, occlusion_networks
 
 LIKE = "like:"
 MATTES = "mattes"
@@ -245,13 +245,16 @@ def with_paths(shot: Shot, change: Callable[[str], str]) -> Shot:
     def face(text: str) -> str:
         return LIKE + changed(text.removeprefix(LIKE)) if text.startswith(LIKE) else text
 
-    replace = msgspec.structs.replace
+    def model(name: str) -> str:
+        return changed(name) if is_model_file(name) else name
+
+    replace, networks = msgspec.structs.replace, occlusion_networks(shot.matte)
     return replace(
         shot,
-        swapper=changed(shot.swapper) if is_model_file(shot.swapper) else shot.swapper,
+        swapper=model(shot.swapper),
         tracks=changed(shot.tracks),
         plate=replace(shot.plate, path=changed(shot.plate.path)),
-        matte=replace(shot.matte, holdout=changed(shot.matte.holdout)),
+        matte=replace(shot.matte, holdout=changed(shot.matte.holdout), occlusion=", ".join(map(model, networks))),
         mattes=tuple(replace(one, path=changed(one.path)) for one in shot.mattes),
         replace=tuple(replace(one, identity=changed(one.identity), face=face(one.face)) for one in shot.replace),
         output=replace(shot.output, path=changed(shot.output.path)),

@@ -21,12 +21,13 @@ from engine.mattes import ArtistMattes
 from engine.models.locate import open_named
 from engine.plates.color import PlateColor
 from engine.plates.frame import Frame
-from engine.shot import MESH, Shot, Strengths, matte_names
+from engine.shot import MESH, Shot, Strengths, matte_names, occlusion_networks
 from engine.swappers.base import Crop, Patch, Seen, Swapper
 from engine.swappers.dfm import DfmSwapper
 from engine.swappers.embedding import EmbeddingSwapper
 from engine.swappers.image import ImageSwapper
 from engine.swappers.mesh import MeshSwapper
+from engine.swappers.occlusion import Occluders
 from engine.swappers.references import Identity, find_pictures, load_identity
 from engine.swappers.strengths import strength_of
 from kernels.blend import matching_grain, seam_gain
@@ -60,7 +61,8 @@ class _Job(NamedTuple):
 class _Sight(NamedTuple):
     """A face as the plate shows it, before anything is changed.
 
-    plate: (h, w, 3) of the box, plate-linear, unpremultiplied.
+    plate: (h, w, 3) of the box, plate-linear, unpremultiplied. free: (h, w) of the box [0, 1], where the occlusion
+    networks find nothing before the face; None where there are none.
     """
 
     swapper: Swapper
@@ -69,10 +71,11 @@ class _Sight(NamedTuple):
     box: Box
     plate: Float32
     seen: Seen
+    free: Float32 | None
 
 
 class _Placed(NamedTuple):
-    """A patch in the plate's pixels; as in `Patch`, with the strengths of the regions and the opacity in the matte."""
+    """A patch in the plate's pixels; as in `Patch`, with regions, occlusion networks and opacity in the matte."""
 
     pixels: Float32
     matte: Float32
@@ -103,6 +106,7 @@ class Renderer:
         exposure = tracks.exposure if shot.view.exposure == "auto" else shot.view.exposure
         self._shot = shot
         self._mattes = ArtistMattes(shot)
+        self._occluders = Occluders(occlusion_networks(shot.matte), keep)
         self._local = threading.local()
         self._view = make_view(color.plate_to_rec709, exposure, shot.view.knee, shot.view.white)
         self.identities = read_identities(shot, keep) if identities is None else identities
@@ -126,7 +130,8 @@ class Renderer:
         for job in self._jobs:
             face = job.track.at(number)
             if face is not None:
-                reach = reach.union(_box_of(job.swapper.crop(face, data_window)).intersect(data_window))
+                for crop in (job.swapper.crop(face, data_window), *self._occluders.crops(face)):
+                    reach = reach.union(_box_of(crop).intersect(data_window))
         return reach
 
     def render(self, frame: Frame) -> RenderReport:
@@ -152,9 +157,17 @@ class Renderer:
         if box.empty:
             return None
         plate = _unpremultiplied(frame.rgb(box), _alpha(frame, box))
-        picture = view(_resampled(plate, invert(crop.from_box(box)), crop.size), self._view)
-        seen = Seen(picture, crop.points(face.mesh), self._view, shot)
-        return _Sight(swapper, face, crop, box, plate, seen)
+        seen = Seen(self._picture(plate, box, crop), crop.points(face.mesh), self._view, shot)
+
+        def look(crop: Crop) -> Float32:
+            around = _box_of(crop).union(box).intersect(frame.data_window)
+            return self._picture(_unpremultiplied(frame.rgb(around), _alpha(frame, around)), around, crop)
+
+        return _Sight(swapper, face, crop, box, plate, seen, self._occluders.free(face, box, look))
+
+    def _picture(self, plate: Float32, box: Box, crop: Crop) -> Float32:
+        """A crop of the plate in the model view, from what `box` has of it."""
+        return view(_resampled(plate, invert(crop.from_box(box)), crop.size), self._view)
 
     def _replace(self, frame: Frame, layers: Layers, sight: _Sight, stages: dict[str, float]) -> Counts | None:
         """Replace one face; None when nothing of it is seen."""
@@ -162,11 +175,12 @@ class Renderer:
         with _timed(stages, "swap"):
             patch = sight.swapper.swap(sight.seen)
             placed = self._place(patch, sight)
-            parts = dict(placed.parts)
-            for own in self._mattes.read(frame, sight.box, face_width(sight.face.mesh)):
-                own.onto(placed.matte, shot.composite.opacity)
-                parts |= {own.name: own.values} if own.name and parts else {}
+            own = self._mattes.read(frame, sight.box, face_width(sight.face.mesh))
+            for matte in own:
+                matte.onto(placed.matte, shot.composite.opacity)
             placed.matte[placed.matte < THINNEST] = 0.0
+            if placed.parts:
+                layers.put_parts(sight.box, placed.parts | {one.name: one.values for one in own if one.name})
         if not placed.matte.any():
             return None
         with _timed(stages, "seam"):
@@ -206,7 +220,7 @@ class Renderer:
                 rgb = frame.rgb(box)
                 counts = over(rgb, matte, alpha)
                 frame.replace(box, rgb, matte > 0.0)
-            layers.put(box, matte, full, placed.texture, parts)
+            layers.put(box, matte, full, placed.texture)
         return counts
 
     def _place(self, patch: Patch, sight: _Sight) -> _Placed:
@@ -216,20 +230,25 @@ class Renderer:
         def place(values: Float32) -> Float32:
             return _resampled(values[..., None], to_crop, size)[..., 0]
 
-        matte, parts = patch.matte, dict(patch.parts)
+        more: dict[str, Float32] = {}
         if shot.regions != ALL:
-            regions = strength_of(patch.texture, shot.regions)
-            matte = matte * regions
-            parts |= {"regions": regions} if parts else {}
-        elif parts:
-            parts["regions"] = np.ones_like(matte)
+            more["regions"] = place(strength_of(patch.texture, shot.regions))
+        if sight.free is not None:
+            more["occluders"] = 1.0 - np.float32(shot.matte.occlusion_strength) * (1.0 - sight.free)
+        matte = place(patch.matte) * np.float32(shot.composite.opacity)
+        for values in more.values():
+            matte = np.asarray(matte * values, np.float32)
+        parts = {name: place(values) for name, values in patch.parts.items()}
+        if parts:
+            everywhere = np.ones(size, np.float32)
+            parts |= {"regions": everywhere, "occluders": everywhere} | more
         return _Placed(
             _resampled(patch.pixels, to_crop, size),
-            place(matte) * np.float32(shot.composite.opacity),
+            matte,
             place(patch.hull),
             place(patch.skin.astype(np.float32)) > 0.5,
             _resampled(patch.texture, to_crop, size),
-            {name: place(values) for name, values in parts.items()},
+            parts,
         )
 
 

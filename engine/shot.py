@@ -21,7 +21,7 @@ Keeps = Literal["matte", "holdout"]
 Combine = Literal["multiply", "min"]
 MESH = "mesh"
 # Parts of the matte that are layers of their own, beside those of the artist.
-PARTS = ("hull", "facing", "occlusion", "model", "regions")
+PARTS = ("hull", "facing", "occlusion", "occluders", "model", "regions")
 _MODELS = (".onnx", ".dfm")
 
 
@@ -148,6 +148,15 @@ class Matte(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0.0
     facing: Annotated[Fraction, Meta(description="How far skin that turns away from the camera is left out.")] = 1.0
     skin: Annotated[Fraction, Meta(description="How far hair, glasses and hands before the skin are left out.")] = 1.0
+    occlusion: Annotated[
+        str,
+        Meta(
+            description=(
+                "Occlusion networks that leave out what lies before the face, such as xseg_3, separated by commas."
+            )
+        ),
+    ] = ""
+    occlusion_strength: Annotated[Fraction, Meta(description="How far they do.")] = 1.0
     holdout: Annotated[
         str,
         Meta(
@@ -301,6 +310,11 @@ def is_model_file(swapper: str) -> bool:
     return PurePath(swapper).suffix.lower() in _MODELS
 
 
+def occlusion_networks(matte: Matte) -> tuple[str, ...]:
+    """The occlusion networks of a recipe, by their names or paths."""
+    return tuple(name.strip() for name in matte.occlusion.split(",") if name.strip())
+
+
 def matte_names(mattes: tuple[ArtistMatte, ...]) -> tuple[str, ...]:
     """The names of the artist's mattes, in their order, with those of the ones that have none of their own."""
     return tuple(matte.name or f"own{number}" for number, matte in enumerate(mattes, 1))
@@ -317,6 +331,8 @@ def portable(shot: Shot) -> dict[str, Any]:
     plain["swapper"] = _last_name(shot.swapper) if is_model_file(shot.swapper) else shot.swapper
     plain["plate"]["path"] = _last_name(shot.plate.path)
     plain["matte"]["holdout"] = _last_name(shot.matte.holdout)
+    networks = occlusion_networks(shot.matte)
+    plain["matte"]["occlusion"] = ", ".join(_last_name(one) if is_model_file(one) else one for one in networks)
     for entry, matte in zip(plain["mattes"], shot.mattes, strict=True):
         entry["path"] = _last_name(matte.path)
     for entry, replace in zip(plain["replace"], shot.replace, strict=True):

@@ -13,7 +13,7 @@ from engine.models import store
 from engine.models.files import sha256_of
 from engine.models.locate import locate
 from engine.models.manifest import Family, Manifest, adapter_digest, consent_of
-from engine.shot import MESH, Shot, is_model_file
+from engine.shot import MESH, Shot, is_model_file, occlusion_networks
 
 RECOGNISER = "arcface_w600k_r50"
 """Whose embeddings networks of the family embedding are told of."""
@@ -112,6 +112,8 @@ def _named(shot: Shot) -> Iterator[tuple[str, tuple[Family, ...]]]:
     """The networks that the recipe itself names, and of what family each may be."""
     if shot.swapper != MESH:
         yield shot.swapper, SWAPPERS
+    for name in occlusion_networks(shot.matte):
+        yield name, ("occlusion",)
 
 
 def _accepted(shot: Shot, used: Used) -> str | None:
