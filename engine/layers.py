@@ -61,11 +61,11 @@ class Layers:
                 self._write(channel, box, np.where(found, values, self._read(channel, box)))
         self._matte[box.slices(self._frame.loaded)] = both
 
-    def put_parts(self, box: Box, parts: Mapping[str, Float32]) -> None:
-        """Lay what a face's matte is made of, (h, w) each by its name, over what is there, inside its `hull`."""
+    def put_parts(self, box: Box, parts: Mapping[str, Float32], inside: NDArray[np.bool_]) -> None:
+        """Lay what a face's matte is made of, (h, w) each by its name, over what is there, `inside` its hull (h, w)."""
         for name, values in parts.items():
             channel = f"matte.{name}"
-            self._write(channel, box, np.where(parts["hull"] > 0.0, values, self._read(channel, box)))
+            self._write(channel, box, np.where(inside, values, self._read(channel, box)))
 
     def _put_patch(self, box: Box, matte: Float32, under: Float32, patch: Float32) -> None:
         both = matte + under

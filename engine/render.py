@@ -180,7 +180,8 @@ class Renderer:
                 matte.onto(placed.matte, shot.composite.opacity)
             placed.matte[placed.matte < THINNEST] = 0.0
             if placed.parts:
-                layers.put_parts(sight.box, placed.parts | {one.name: one.values for one in own if one.name})
+                drawn = {one.name: one.values for one in own if one.name}
+                layers.put_parts(sight.box, placed.parts | drawn, placed.parts["hull"] >= THINNEST)
         if not placed.matte.any():
             return None
         with _timed(stages, "seam"):

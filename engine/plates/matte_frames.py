@@ -58,6 +58,7 @@ class MatteFrames:
     def read(self, frame: int, box: Box, display: Box, plate: Box) -> Float32:
         """The matte, [0, 1], (height, width) of `box` in a plate of this display window; 0 where it has no pixels.
 
+        Of whole numbers all but 0 are white; those of stills are parts of their largest.
         A file of the size of the plate's data window, `plate`, lies there: some hosts take that for the whole picture.
         Where both windows have that size, it does so unless its own data window is another than its display window.
         Raises FrameMissing, FrameUnreadable, MatteError, or PlateUnsupported for a file of another size.
