@@ -63,6 +63,12 @@ class PlateUnsupported(PlateError):
     code = "plate-unsupported"
 
 
+class MatteError(PlateError):
+    """A matte of the artist's own lacks the channel or the name that the recipe asks for, or cannot be decoded."""
+
+    code = "matte"
+
+
 class ColorError(FaceplateError):
     """A colour space or a colour configuration cannot be found or used."""
 

@@ -4,7 +4,7 @@ from typing import Any, Literal, NamedTuple, get_args, get_origin
 
 from msgspec import inspect
 
-from engine.recipe import Setting
+from engine.settings import Setting
 
 Kind = Literal["switch", "integer", "number", "choice", "choices", "text"]
 

@@ -1,54 +1,35 @@
 """The recipe on disk: a commented TOML file with every setting, and `key=value` on the command line.
 
-Everything said here about a setting (its description, its range, its default) comes from the structs in
-`engine.shot`.
+What is said in it of a setting comes from `engine.settings`.
 """
 
 import difflib
-import functools
 import os
 import reprlib
 import tomllib
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any
 
 import msgspec
 import tomlkit
 from msgspec import inspect
-from msgspec.structs import FieldInfo, fields
 
 from engine import toml_file
 from engine.errors import OutputError, OutputRefused, RecipeError
 from engine.events import shown
 from engine.folders import make_folder
 from engine.provenance import consent
-from engine.shot import Replace, Shot, is_model_file
+from engine.settings import Setting, sections, settings, unknown
+from engine.shot import Shot, is_model_file, matte_names, occlusion_networks
 
 LIKE = "like:"
+MATTES = "mattes"
 SUFFIX = ".toml"
-# Sections of one kind, such as persons: it takes a moment to check each.
-MOST_SECTIONS = 100
 
 # Values as errors quote them: those that are nested deeply, or long, in part.
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 100
-
-
-class Setting(NamedTuple):
-    """One setting: its dotted name, its default, what it may be, in words, what it does, and its type."""
-
-    name: str
-    default: Any
-    expects: str
-    description: str
-    annotation: Any
-
-
-@functools.cache
-def settings() -> dict[str, Setting]:
-    """Every setting of the recipe by its dotted name, in the order of the file."""
-    return {setting.name: setting for setting in _settings(Shot, "")}
 
 
 def load(path: Path) -> Shot:
@@ -92,12 +73,19 @@ def save(shot: Shot, path: Path) -> None:
 
 def parse(plain: dict[str, Any]) -> Shot:
     """The recipe from plain values, with its paths as they stand. Raises `RecipeError` that names the setting."""
-    _check(plain, Shot, "")
-    return msgspec.convert(plain, Shot)
+    _check(plain)
+    shot = msgspec.convert(plain, Shot)
+    names = matte_names(shot.mattes)
+    if twice := next((name for name in names if names.count(name) > 1), ""):
+        raise RecipeError(f"Two mattes have the name `{twice}`.", "Give each a name of its own.")
+    return shot
 
 
 def with_settings(shot: Shot, assignments: Iterable[str]) -> Shot:
-    """The recipe with `key=value` settings changed; `replace.face` changes every person's. Raises `RecipeError`."""
+    """The recipe with `key=value` settings changed; `replace.face`, every person's. Raises `RecipeError`.
+
+    Where there is no matte of the artist yet, one of its settings begins one.
+    """
     known = settings()
     plain = msgspec.to_builtins(shot)
     for assignment in assignments:
@@ -106,12 +94,15 @@ def with_settings(shot: Shot, assignments: Iterable[str]) -> Shot:
         if not equals:
             raise RecipeError(f"`{shown(assignment)}` is not a setting and its value.", "Write --set mesh.shape=0.5.")
         if name not in known:
-            raise _unknown(name)
+            raise unknown(name)
         section, _, key = name.rpartition(".")
-        value = _value(text.strip(), known[name].annotation)
+        if section == MATTES and not plain[section]:
+            plain[section] = [{}]
         tables = plain[section] if section else plain
-        for table in tables if isinstance(tables, list | tuple) else [tables]:
-            table[key] = value
+        if known[name].listed and not tables:
+            raise RecipeError(f"`{name}` is a setting of nothing: the recipe has no [[{section}]].")
+        for table in tables if known[name].listed else [tables]:
+            table[key] = _value(text.strip(), known[name].annotation)
     return parse(plain)
 
 
@@ -120,109 +111,99 @@ def dumps(shot: Shot) -> str:
     document = tomlkit.document()
     document.add(tomlkit.comment("A recipe of Faceplate. Relative paths are taken from this file's folder."))
     document.add(tomlkit.nl())
-    plain = msgspec.to_builtins(shot)
-    for field in fields(Shot):
-        value, kind = plain[field.name], _section(field.type)
-        if kind is None:
-            _add(document, field.name, value, _setting(field, ""))
-        elif kind is Replace:
+    for name, value in msgspec.to_builtins(shot).items():
+        section = sections().get(name)
+        if section is None:
+            _add(document, name, value)
+        elif not section.most:
+            document.add(name, _table(name, value))
+        elif value:
             entries = tomlkit.aot()
-            for entry in value:
-                entries.append(_table(kind, field.name, entry))
-            document.add(field.name, entries)
+            for place, entry in enumerate(value):
+                entries.append(_table(name, entry, explained=place == 0))
+            document.add(name, entries)
         else:
-            document.add(field.name, _table(kind, field.name, value))
+            _add_example(document, name)
     return document.as_string()
 
 
-def _section(annotation: Any) -> type | None:
-    """The struct of a section, also where it is a list of them; None for a plain setting."""
-    kind = inspect.type_info(annotation)
-    if isinstance(kind, inspect.VarTupleType):
-        kind = kind.item_type
-    return kind.cls if isinstance(kind, inspect.StructType) else None
-
-
-def _settings(struct: type, section: str) -> Iterator[Setting]:
-    for field in fields(struct):
-        inner = _section(field.type)
-        if inner is None:
-            yield _setting(field, section)
-        else:
-            yield from _settings(inner, f"{field.name}.")
-
-
-def _setting(field: FieldInfo, section: str) -> Setting:
-    kind, expects, description = inspect.type_info(field.type), "", ""
-    if isinstance(kind, inspect.Metadata):
-        expects = (kind.extra or {}).get("expects", "")
-        description = (kind.extra_json_schema or {}).get("description", "")
-    return Setting(section + field.name, field.default, expects or _expects(kind), description, field.type)
-
-
-def _expects(kind: inspect.Type) -> str:
-    match kind:
-        case inspect.Metadata():
-            return _expects(kind.type)
-        case inspect.BoolType():
-            return "true or false"
-        case inspect.IntType():
-            return f"a whole number from {kind.ge} to {kind.le}"
-        case inspect.FloatType():
-            return f"a number from {kind.ge:g} to {kind.le:g}"
-        case inspect.LiteralType():
-            choices = [str(value) for value in kind.values]
-            return f"one of {', '.join(choices)}" if len(choices) > 1 else choices[0]
-        case inspect.UnionType():
-            return ", or ".join(_expects(choice) for choice in kind.types)
-        case inspect.VarTupleType():
-            return f"a list of {_expects(kind.item_type)}"
-        case _:
-            return "text"
-
-
-def _table(struct: type, section: str, plain: dict[str, Any]) -> Any:
+def _table(name: str, plain: dict[str, Any], *, explained: bool = True) -> Any:
     table = tomlkit.table()
-    table.comment((struct.__doc__ or "").strip().partition("\n")[0])
-    for field in fields(struct):
-        _add(table, field.name, plain[field.name], _setting(field, f"{section}."))
+    if explained:
+        table.comment(sections()[name].about)
+    for key, value in plain.items():
+        if explained:
+            _add(table, f"{name}.{key}", value)
+        else:
+            table.add(key, value)
     return table
 
 
-def _add(table: Any, name: str, value: Any, setting: Setting) -> None:
-    default = list(setting.default) if isinstance(setting.default, tuple) else setting.default
-    usual = tomlkit.item(default).as_string()
-    table.add(tomlkit.comment(setting.description))
-    table.add(tomlkit.comment(f"    {setting.expects}; default {usual}"))
-    table.add(name, list(value) if isinstance(value, tuple) else value)
+def _add(table: Any, name: str, value: Any) -> None:
+    """A setting with its comments."""
+    setting = settings()[name]
+    for line in _explained(setting):
+        table.add(tomlkit.comment(line))
+    table.add(name.rpartition(".")[2], list(value) if isinstance(value, tuple) else value)
 
 
-def _check(plain: dict[str, Any], struct: type, section: str) -> None:
+def _add_example(document: Any, name: str) -> None:
+    """A section that may be there several times, and is not, as a comment."""
+    document.add(tomlkit.nl())
+    document.add(tomlkit.comment(f"[[{name}]] # {sections()[name].about}"))
+    for setting in settings().values():
+        if setting.name.startswith(f"{name}."):
+            for line in _explained(setting):
+                document.add(tomlkit.comment(f"# {line}"))
+            document.add(tomlkit.comment(f"{setting.name.rpartition('.')[2]} = {_usual(setting) or '…'}"))
+
+
+def _explained(setting: Setting) -> tuple[str, str]:
+    usual = _usual(setting)
+    return setting.description, f"    {setting.expects}; " + (f"default {usual}" if usual else "must be given")
+
+
+def _usual(setting: Setting) -> str:
+    """A setting's default as TOML; empty where it has none."""
+    if setting.default is msgspec.NODEFAULT:
+        return ""
+    return tomlkit.item(list(setting.default) if isinstance(setting.default, tuple) else setting.default).as_string()
+
+
+def _check(plain: dict[str, Any]) -> None:
     """Raise for the first entry that is unknown or not what its setting may be."""
-    known = {field.name: field for field in fields(struct)}
-    for key, value in plain.items():
-        if not isinstance(key, str):
-            raise _unknown(section + _brief.repr(key))
-        if key not in known:
-            if isinstance(value, dict) and (near := difflib.get_close_matches(key, known, n=1)):
-                raise RecipeError(f"There is no section `{shown(key)}`.", f"Did you mean `{near[0]}`?")
-            raise _unknown(section + key)
-        field = known[key]
-        inner = _section(field.type)
-        if inner is None:
-            _check_value(value, _setting(field, section))
-            continue
-        several = isinstance(inspect.type_info(field.type), inspect.VarTupleType)
-        entries = value if several else [value]
-        if not isinstance(entries, list | tuple) or not all(isinstance(entry, dict) for entry in entries):
-            form = f"[[{key}]]" if several else f"[{key}]"
-            raise RecipeError(
-                f"`{key}` is a section of the recipe, not a value.", f"Write {form} on a line of its own."
-            )
-        if len(entries) > MOST_SECTIONS:
-            raise RecipeError(f"`{key}` is there {len(entries)} times; {MOST_SECTIONS} are the most.")
-        for entry in entries:
-            _check(entry, inner, f"{key}.")
+    for name, value in plain.items():
+        if not isinstance(name, str):
+            raise unknown(_brief.repr(name))
+        if name in sections():
+            _check_section(name, value)
+        elif name in settings():
+            _check_value(value, settings()[name])
+        elif isinstance(value, dict) and (near := difflib.get_close_matches(name, sections(), n=1)):
+            raise RecipeError(f"There is no section `{shown(name)}`.", f"Did you mean `{near[0]}`?")
+        else:
+            raise unknown(name)
+
+
+def _check_section(name: str, value: Any) -> None:
+    most = sections()[name].most
+    entries = value if most else [value]
+    if not isinstance(entries, list | tuple) or not all(isinstance(entry, dict) for entry in entries):
+        form = f"[[{name}]]" if most else f"[{name}]"
+        raise RecipeError(f"`{name}` is a section of the recipe, not a value.", f"Write {form} on a line of its own.")
+    if most and len(entries) > most:
+        raise RecipeError(f"`{name}` is there {len(entries)} times; {most} are the most.")
+    needed = [
+        one for one in settings().values() if one.name.startswith(f"{name}.") and one.default is msgspec.NODEFAULT
+    ]
+    for entry in entries:
+        for key, inner in entry.items():
+            if not isinstance(key, str) or f"{name}.{key}" not in settings():
+                raise unknown(f"{name}.{key if isinstance(key, str) else _brief.repr(key)}")
+            _check_value(inner, settings()[f"{name}.{key}"])
+        for setting in needed:
+            if setting.name.rpartition(".")[2] not in entry:
+                raise RecipeError(f"A [[{name}]] has no `{setting.name}`.", setting.description)
 
 
 def _check_value(value: Any, setting: Setting) -> None:
@@ -255,17 +236,6 @@ def _value(text: str, annotation: Any) -> Any:
     return value
 
 
-def _unknown(name: str) -> RecipeError:
-    names = list(settings())
-    ends = {known.rpartition(".")[2]: known for known in names}
-    end = name.rpartition(".")[2]
-    near = difflib.get_close_matches(name, names, n=1)
-    if end in ends or not near:
-        near = [ends[close] for close in difflib.get_close_matches(end, ends, n=1)]
-    hint = f"Did you mean `{near[0]}`?" if near else "`faceplate settings` lists them all."
-    return RecipeError(f"There is no setting `{shown(name)}`.", hint)
-
-
 def with_paths(shot: Shot, change: Callable[[str], str]) -> Shot:
     """The recipe with every path in it changed; an empty one stays empty."""
 
@@ -275,17 +245,18 @@ def with_paths(shot: Shot, change: Callable[[str], str]) -> Shot:
     def face(text: str) -> str:
         return LIKE + changed(text.removeprefix(LIKE)) if text.startswith(LIKE) else text
 
-    def model(text: str) -> str:
-        return changed(text) if is_model_file(text) else text
+    def model(name: str) -> str:
+        return changed(name) if is_model_file(name) else name
 
-    replace = msgspec.structs.replace
+    replace, networks = msgspec.structs.replace, occlusion_networks(shot.matte)
     return replace(
         shot,
         swapper=model(shot.swapper),
         network=replace(shot.network, enhancer=model(shot.network.enhancer)),
         tracks=changed(shot.tracks),
         plate=replace(shot.plate, path=changed(shot.plate.path)),
-        matte=replace(shot.matte, holdout=changed(shot.matte.holdout)),
+        matte=replace(shot.matte, holdout=changed(shot.matte.holdout), occlusion=", ".join(map(model, networks))),
+        mattes=tuple(replace(one, path=changed(one.path)) for one in shot.mattes),
         replace=tuple(replace(one, identity=changed(one.identity), face=face(one.face)) for one in shot.replace),
         output=replace(shot.output, path=changed(shot.output.path)),
     )

@@ -18,13 +18,13 @@ from engine.faces.tracks import FaceGeometry, Track, Tracks
 from engine.geometry import Box, extent
 from engine.kept import NOTHING, Keep, files_key
 from engine.layers import Layers
+from engine.mattes import ArtistMattes
 from engine.models.devices import for_frame
 from engine.models.locate import open_named
 from engine.models.used import SWAPPERS
 from engine.plates.color import PlateColor
 from engine.plates.frame import Frame
-from engine.plates.holdout import Holdout
-from engine.shot import MESH, Shot
+from engine.shot import MESH, Shot, Strengths, matte_names, occlusion_networks
 from engine.swappers.base import Crop, Patch, Seen, Swapper
 from engine.swappers.detail_return import Returned, return_detail
 from engine.swappers.dfm import DfmSwapper
@@ -33,7 +33,9 @@ from engine.swappers.enhance import Enhancer
 from engine.swappers.image import ImageSwapper
 from engine.swappers.mesh import MeshSwapper
 from engine.swappers.network import NetworkSwapper
+from engine.swappers.occlusion import Occluders
 from engine.swappers.references import Identity, find_pictures, load_identity
+from engine.swappers.strengths import strength_of
 from engine.swappers.templates import scale_of
 from engine.swappers.together import swap_all
 from kernels.blend import matching_grain, seam_gain
@@ -47,6 +49,8 @@ Float32 = NDArray[np.float32]
 # A matte below this is none: nobody sees it, and the matte layer's half floats must not lose it.
 THINNEST = 1e-3
 SAME_GRID = np.eye(3)[:2]
+# What the regions are where all of the face is replaced.
+ALL = Strengths()
 
 
 class RenderReport(NamedTuple):
@@ -65,7 +69,8 @@ class _Job(NamedTuple):
 class _Sight(NamedTuple):
     """A face as the plate shows it, before anything is changed.
 
-    plate: (h, w, 3) of the box, plate-linear, unpremultiplied.
+    plate: (h, w, 3) of the box, plate-linear, unpremultiplied. free: (h, w) of the box [0, 1], where the occlusion
+    networks find nothing before the face; None where there are none.
     """
 
     swapper: Swapper
@@ -74,16 +79,18 @@ class _Sight(NamedTuple):
     box: Box
     plate: Float32
     seen: Seen
+    free: Float32 | None
 
 
 class _Placed(NamedTuple):
-    """A patch in the plate's pixels; as in `Patch`, with the recipe's opacity in the matte."""
+    """A patch in the plate's pixels; as in `Patch`, with regions, occlusion networks and opacity in the matte."""
 
     pixels: Float32
     matte: Float32
     hull: Float32
     skin: NDArray[np.bool_]
     texture: Float32
+    parts: dict[str, Float32]
 
 
 class Renderer:
@@ -102,11 +109,12 @@ class Renderer:
         With `keep` what a frame's faces are made from is kept for when the frame is rendered with other settings.
 
         Raises IdentityError for an identity that cannot be used, ModelError for a network that cannot, NoFace for a
-        face that is not in the shot, and PlateError for a holdout that is not there.
+        face that is not in the shot, and PlateError for a matte that is not there.
         """
         exposure = tracks.exposure if shot.view.exposure == "auto" else shot.view.exposure
         self._shot = shot
-        self._holdout = Holdout(shot.matte.holdout) if shot.matte.holdout else None
+        self._mattes = ArtistMattes(shot)
+        self._occluders = Occluders(occlusion_networks(shot.matte), keep)
         self._local = threading.local()
         self._view = make_view(color.plate_to_rec709, exposure, shot.view.knee, shot.view.white)
         self.identities = read_identities(shot, keep) if identities is None else identities
@@ -137,7 +145,8 @@ class Renderer:
         for job in self._jobs:
             face = job.track.at(number)
             if face is not None:
-                reach = reach.union(_box_of(job.swapper.crop(face, data_window)).intersect(data_window))
+                for crop in (job.swapper.crop(face, data_window), *self._occluders.crops(face)):
+                    reach = reach.union(_box_of(crop).intersect(data_window))
         return reach
 
     def render(self, frame: Frame) -> RenderReport:
@@ -152,7 +161,7 @@ class Renderer:
         stages: dict[str, float] = {}
         shot = self._shot
         frame.changes_in(Box(0, 0, 0, 0))
-        layers = Layers(frame, shot.output.layers)
+        layers = Layers(frame, shot.output.layers, matte_names(shot.mattes))
         present = [(job, face) for job in self._jobs if (face := job.track.at(frame.number)) is not None]
         present.sort(key=lambda one: face_width(one[1].mesh))
         with _timed(stages, "view"):
@@ -169,10 +178,18 @@ class Renderer:
         if box.empty:
             return None
         plate = _unpremultiplied(frame.rgb(box), _alpha(frame, box))
-        picture = view(_resampled(plate, invert(crop.from_box(box)), crop.size), self._view)
         course = course_at(job.track, frame.number) if shot.swapper == MESH else None
-        seen = Seen(picture, crop.points(face.mesh), self._view, shot, course)
-        return _Sight(job.swapper, face, crop, box, plate, seen)
+        seen = Seen(self._picture(plate, box, crop), crop.points(face.mesh), self._view, shot, course)
+
+        def look(crop: Crop) -> Float32:
+            around = _box_of(crop).union(box).intersect(frame.data_window)
+            return self._picture(_unpremultiplied(frame.rgb(around), _alpha(frame, around)), around, crop)
+
+        return _Sight(job.swapper, face, crop, box, plate, seen, self._occluders.free(face, box, look))
+
+    def _picture(self, plate: Float32, box: Box, crop: Crop) -> Float32:
+        """A crop of the plate in the model view, from what `box` has of it."""
+        return view(_resampled(plate, invert(crop.from_box(box)), crop.size), self._view)
 
     def _replace(
         self, frame: Frame, layers: Layers, sight: _Sight, patches: Iterator[Patch], stages: dict[str, float]
@@ -182,10 +199,13 @@ class Renderer:
         with _timed(stages, "swap"):
             patch = next(patches)
             placed = self._place(patch, sight)
-            if self._holdout is not None:
-                held = self._holdout.read(frame.number, sight.box, frame.display_window, frame.data_window)
-                np.multiply(placed.matte, 1.0 - held, out=placed.matte)
+            own = self._mattes.read(frame, sight.box, face_width(sight.face.mesh))
+            for matte in own:
+                matte.onto(placed.matte, shot.composite.opacity)
             placed.matte[placed.matte < THINNEST] = 0.0
+            if placed.parts:
+                drawn = {one.name: one.values for one in own if one.name}
+                layers.put_parts(sight.box, placed.parts | drawn, placed.parts["hull"] >= THINNEST)
             returned = self._returned_detail(patch, placed, sight)
             if returned is not None:
                 placed = placed._replace(pixels=returned.pixels)
@@ -241,15 +261,30 @@ class Renderer:
 
     def _place(self, patch: Patch, sight: _Sight) -> _Placed:
         to_crop, size = sight.crop.from_box(sight.box), (sight.box.height, sight.box.width)
-        matte = _resampled(patch.matte[..., None], to_crop, size)[..., 0] * np.float32(
-            sight.seen.shot.composite.opacity
-        )
+        shot = sight.seen.shot
+
+        def place(values: Float32) -> Float32:
+            return _resampled(values[..., None], to_crop, size)[..., 0]
+
+        more: dict[str, Float32] = {}
+        if shot.regions != ALL:
+            more["regions"] = place(strength_of(patch.texture, shot.regions))
+        if sight.free is not None:
+            more["occluders"] = 1.0 - np.float32(shot.matte.occlusion_strength) * (1.0 - sight.free)
+        matte = place(patch.matte) * np.float32(shot.composite.opacity)
+        for values in more.values():
+            matte = np.asarray(matte * values, np.float32)
+        parts = {name: place(values) for name, values in patch.parts.items()}
+        if parts:
+            everywhere = np.ones(size, np.float32)
+            parts |= {"regions": everywhere, "occluders": everywhere} | more
         return _Placed(
             _resampled(patch.pixels, to_crop, size),
             matte,
-            _resampled(patch.hull[..., None], to_crop, size)[..., 0],
-            _resampled(patch.skin[..., None].astype(np.float32), to_crop, size)[..., 0] > 0.5,
+            place(patch.hull),
+            place(patch.skin.astype(np.float32)) > 0.5,
             _resampled(patch.texture, to_crop, size),
+            parts,
         )
 
 

@@ -16,10 +16,10 @@ from engine.errors import FaceplateError, IdentityError
 from engine.events import shown
 from engine.faces.tracks import Tracks
 from engine.folders import is_other_than_file
+from engine.mattes import ArtistMattes
 from engine.models.used import check_licences, models_of
 from engine.outputs import layers_beside
 from engine.plates.header import attribute
-from engine.plates.holdout import Holdout
 from engine.plates.layout import Attributes
 from engine.plates.plate import Plate
 from engine.plates.splice import ExrFile
@@ -27,8 +27,8 @@ from engine.provenance.consent import Consent
 from engine.shot import Shot, digest, portable
 from engine.swappers.references import find_pictures
 
-VERSION, RECIPE, SYNTHETIC, LICENCE, DIGEST, HOLDOUT = (
-    f"faceplate:{name}" for name in ("version", "recipe", "synthetic", "licence", "digest", "holdout")
+VERSION, RECIPE, SYNTHETIC, LICENCE, DIGEST, MATTES = (
+    f"faceplate:{name}" for name in ("version", "recipe", "synthetic", "licence", "digest", "mattes")
 )
 LIKE = "like:"
 
@@ -57,7 +57,7 @@ class Marks:
             *(_pictures_digest(Path(entry.identity)) for entry in shot.replace),
             *(_file_digest(Path(entry.face[len(LIKE) :])) for entry in shot.replace if entry.face.startswith(LIKE)),
         )
-        self._holdout = Holdout(shot.matte.holdout) if shot.matte.holdout else None
+        self._mattes = ArtistMattes(shot)
 
     def of(self, number: int, faces: int) -> dict[str, object]:
         """The header strings of a frame in which so many faces were replaced."""
@@ -80,14 +80,15 @@ class Marks:
             return False
 
     def _made_from(self, number: int) -> dict[str, str]:
-        """What tells whether a frame is done already; a holdout's frames may change one by one."""
-        if self._holdout is None:
+        """What tells whether a frame is done already; the frames of a matte beside the plate may change one by one."""
+        files = self._mattes.files(number)
+        if not files:
             return {DIGEST: self.digest}
         try:
-            return {DIGEST: self.digest, HOLDOUT: _file_digest(self._holdout.path(number))}
+            return {DIGEST: self.digest, MATTES: _digest(*map(_file_digest, files))}
         except IdentityError:
-            # It was not needed, where the frame has no face; where it was, the frame has failed.
-            return {DIGEST: self.digest, HOLDOUT: "none"}
+            # They were not needed, where the frame has no face; where they were, the frame has failed.
+            return {DIGEST: self.digest, MATTES: "none"}
 
 
 def _is_made(path: Path, made_from: Attributes) -> bool:

@@ -13,11 +13,15 @@ import msgspec
 from msgspec import Meta
 
 Fraction = Annotated[float, Meta(ge=0.0, le=1.0)]
-Layer = Literal["patch", "matte", "stmap"]
+Layer = Literal["patch", "matte", "stmap", "mattes"]
 LayersIn = Literal["file", "cropped-file", "part", "picture"]
 Compression = Literal["same", "none", "rle", "zips", "zip", "piz"]
 Chunks = Literal["auto", "same", "stored"]
+Keeps = Literal["matte", "holdout"]
+Combine = Literal["multiply", "min"]
 MESH = "mesh"
+# Parts of the matte that are layers of their own, beside those of the artist.
+PARTS = ("hull", "facing", "occlusion", "occluders", "model", "regions")
 _MODELS = (".onnx", ".dfm")
 
 
@@ -171,6 +175,15 @@ class Matte(msgspec.Struct, frozen=True, kw_only=True):
     ] = 0.0
     facing: Annotated[Fraction, Meta(description="How far skin that turns away from the camera is left out.")] = 1.0
     skin: Annotated[Fraction, Meta(description="How far hair, glasses and hands before the skin are left out.")] = 1.0
+    occlusion: Annotated[
+        str,
+        Meta(
+            description=(
+                "Occlusion networks that leave out what lies before the face, such as xseg_3, separated by commas."
+            )
+        ),
+    ] = ""
+    occlusion_strength: Annotated[Fraction, Meta(description="How far they do.")] = 1.0
     holdout: Annotated[
         str,
         Meta(
@@ -180,6 +193,60 @@ class Matte(msgspec.Struct, frozen=True, kw_only=True):
             )
         ),
     ] = ""
+
+
+class Strengths(msgspec.Struct, frozen=True, kw_only=True):
+    """How much of each region of the face is replaced; the regions fade into each other."""
+
+    skin: Annotated[Fraction, Meta(description="How much of the face is replaced outside the other regions.")] = 1.0
+    brows: Annotated[Fraction, Meta(description="How much of the brows.")] = 1.0
+    eyes: Annotated[Fraction, Meta(description="How much of the eyes, with the edges of their lids.")] = 1.0
+    nose: Annotated[Fraction, Meta(description="How much of the nose.")] = 1.0
+    lips: Annotated[Fraction, Meta(description="How much of the lips.")] = 1.0
+    mouth: Annotated[Fraction, Meta(description="How much of what is seen between the lips.")] = 1.0
+
+
+class ArtistMatte(msgspec.Struct, frozen=True, kw_only=True):
+    """A matte of the artist's own: one entry for each, and they are taken in this order."""
+
+    name: Annotated[
+        str,
+        Meta(
+            pattern=rf"^(?!(?:V|{'|'.join(PARTS)})\Z)[A-Za-z0-9_-]{{0,60}}\Z",
+            extra={"expects": f"letters, digits, - and _, but none of V, {', '.join(PARTS)}"},
+            description="Name of its layer, matte.NAME; empty counts: own1, own2.",
+        ),
+    ] = ""
+    path: Annotated[
+        str,
+        Meta(description="Frames in the plate's size, or one picture for all; empty means the plate's own file."),
+    ] = ""
+    channel: Annotated[
+        str,
+        Meta(description="Channel, such as mask.R; empty means the first. Of a Cryptomatte, the name of its layer."),
+    ] = ""
+    cryptomatte: Annotated[
+        str,
+        Meta(description="Names in a Cryptomatte, separated by commas; empty means that the channel is a matte."),
+    ] = ""
+    keep: Annotated[
+        Keeps,
+        Meta(description="What white means: with matte the face is replaced there, with holdout the plate stays."),
+    ] = "matte"
+    invert: Annotated[bool, Meta(description="Take black for white.")] = False
+    grow: Annotated[
+        float,
+        Meta(ge=-0.2, le=0.2, description="How far its white moves outwards, as a fraction of the face's width."),
+    ] = 0.0
+    soften: Annotated[
+        float,
+        Meta(ge=0.0, le=0.2, description="Sigma of its blur, after that, as a fraction of the face's width."),
+    ] = 0.0
+    strength: Annotated[Fraction, Meta(description="How far it counts.")] = 1.0
+    combine: Annotated[
+        Combine,
+        Meta(description="How it meets the mattes before it: their product, or the smaller of the two."),
+    ] = "multiply"
 
 
 class Composite(msgspec.Struct, frozen=True, kw_only=True):
@@ -252,13 +319,15 @@ class Shot(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Tracks file of the shot; empty keeps one beside the output, made when it is needed."),
     ] = ""
     plate: Plate = Plate()
-    replace: tuple[Replace, ...] = ()
+    replace: Annotated[tuple[Replace, ...], Meta(max_length=100)] = ()
     solve: Solve = Solve()
     view: View = View()
     mesh: Mesh = Mesh()
     network: Network = Network()
     match: Match = Match()
     matte: Matte = Matte()
+    regions: Strengths = Strengths()
+    mattes: Annotated[tuple[ArtistMatte, ...], Meta(max_length=100)] = ()
     composite: Composite = Composite()
     output: Output = Output()
 
@@ -268,11 +337,21 @@ def is_model_file(swapper: str) -> bool:
     return PurePath(swapper).suffix.lower() in _MODELS
 
 
+def occlusion_networks(matte: Matte) -> tuple[str, ...]:
+    """The occlusion networks of a recipe, by their names or paths."""
+    return tuple(name.strip() for name in matte.occlusion.split(",") if name.strip())
+
+
+def matte_names(mattes: tuple[ArtistMatte, ...]) -> tuple[str, ...]:
+    """The names of the artist's mattes, in their order, with those of the ones that have none of their own."""
+    return tuple(matte.name or f"own{number}" for number, matte in enumerate(mattes, 1))
+
+
 def portable(shot: Shot) -> dict[str, Any]:
     """The recipe as plain values, without what differs between machines and runs: for the header of a frame.
 
-    The folders of the plate, of a model and of the identities are cut to their last name; the frames asked for, the
-    tracks file and the output's place are left out.
+    The folders of the plate, of mattes, of a model and of the identities are cut to their last name; the frames asked
+    for, the tracks file and the output's place are left out.
     """
     plain = msgspec.to_builtins(shot)
     del plain["tracks"], plain["output"]["path"], plain["plate"]["frames"]
@@ -281,6 +360,10 @@ def portable(shot: Shot) -> dict[str, Any]:
         plain["network"]["enhancer"] = _last_name(shot.network.enhancer)
     plain["plate"]["path"] = _last_name(shot.plate.path)
     plain["matte"]["holdout"] = _last_name(shot.matte.holdout)
+    networks = occlusion_networks(shot.matte)
+    plain["matte"]["occlusion"] = ", ".join(_last_name(one) if is_model_file(one) else one for one in networks)
+    for entry, matte in zip(plain["mattes"], shot.mattes, strict=True):
+        entry["path"] = _last_name(matte.path)
     for entry, replace in zip(plain["replace"], shot.replace, strict=True):
         entry["identity"] = _last_name(replace.identity)
         kind, colon, photo = replace.face.partition(":")
@@ -297,6 +380,8 @@ def digest(shot: Shot) -> str:
     plain = portable(shot)
     del plain["plate"]["path"], plain["accepted_licences"]
     plain["matte"]["holdout"] = bool(shot.matte.holdout)
+    for entry in plain["mattes"]:
+        entry["path"] = bool(entry["path"])
     for entry in plain["replace"]:
         del entry["identity"]
         entry["face"] = entry["face"].partition(":")[0]

@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from engine import recipe
 from engine.errors import OutputRefused, RecipeError
-from engine.shot import Matte, Mesh, Output, Plate, Replace, Shot, View, digest, portable
+from engine.settings import settings
+from engine.shot import ArtistMatte, Matte, Mesh, Output, Plate, Replace, Shot, View, digest, portable
 
 PERSON = Replace(identity="/people/anna", face="like:/photos/anna.png")
 FULL = Shot(
@@ -21,6 +22,7 @@ FULL = Shot(
     tracks="/shots/sh010.tracks",
     view=View(exposure=1.25),
     mesh=Mesh(shape=0.1),
+    mattes=(ArtistMatte(path="/mattes/hand.%04d.exr", channel="mask.R"),),
     output=Output(path="/out", layers=("patch", "stmap"), compression="piz"),
 )
 
@@ -32,13 +34,13 @@ def test_text_of_a_recipe_gives_the_same_recipe():
 
 def test_text_of_a_recipe_explains_every_setting():
     text = recipe.dumps(FULL)
-    for setting in recipe.settings().values():
+    for setting in settings().values():
         assert setting.description in text and setting.expects in text, setting.name
         assert setting.description.endswith("."), setting.name
 
 
 def test_every_default_is_in_its_own_range():
-    for name, setting in recipe.settings().items():
+    for name, setting in settings().items():
         assert msgspec.convert(setting.default, setting.annotation) == setting.default, name
 
 
@@ -77,6 +79,8 @@ def test_any_valid_recipe_survives_its_text(shape: float, exposure: float, grow:
         ("output.compression=dwaa", "one of"),
         ("replace.face=upper", "like:PHOTO"),
         ("plate=x", "no setting `plate`"),
+        ("mattes.name=hull", "but none of V, hull"),
+        ("mattes.name=two words", "letters, digits"),
         ("", "not a setting"),
         ("\udcff=1", "no setting"),
     ],
@@ -112,6 +116,48 @@ def test_a_setting_is_read_as_its_own_type(assignment: str, section: str, key: s
 
 def test_a_setting_of_replace_holds_for_every_person():
     assert [one.face for one in recipe.with_settings(FULL, ["replace.face=left"]).replace] == ["left", "left"]
+
+
+def test_a_setting_of_the_artists_mattes_begins_the_first_and_holds_for_all():
+    one = recipe.with_settings(Shot(), ["mattes.path=/hand.exr", "mattes.keep=holdout"])
+    assert one.mattes == (ArtistMatte(path="/hand.exr", keep="holdout"),)
+    two = msgspec.structs.replace(one, mattes=(*one.mattes, ArtistMatte(name="mic")))
+    assert [matte.grow for matte in recipe.with_settings(two, ["mattes.grow=0.1"]).mattes] == [0.1, 0.1]
+
+
+def test_two_mattes_of_one_name_are_refused():
+    mattes = [{"name": "own2"}, {"path": "hand.exr"}]
+    with pytest.raises(RecipeError, match="`own2`"):
+        recipe.parse({"mattes": mattes})
+
+
+def test_a_recipe_whose_mattes_lie_beside_it_can_be_moved(tmp_path: Path):
+    recipe.save(Shot(mattes=(ArtistMatte(path=str(tmp_path / "hand.exr")),)), tmp_path / "a.toml")
+    (tmp_path / "there").mkdir()
+    (tmp_path / "a.toml").rename(tmp_path / "there/a.toml")
+    assert recipe.load(tmp_path / "there/a.toml").mattes[0].path == str(tmp_path / "there/hand.exr")
+
+
+def test_a_setting_of_replace_is_refused_where_nobody_is_replaced():
+    with pytest.raises(RecipeError, match=r"no \[\[replace\]\]"):
+        recipe.with_settings(Shot(), ["replace.face=left"])
+
+
+def test_a_section_that_is_not_there_is_explained_as_a_comment():
+    text = recipe.dumps(Shot())
+    example = text[text.index("# [[replace]]") :].partition("\n\n")[0]
+    written = "\n".join(line.removeprefix("# ") for line in example.splitlines())
+    assert tomllib.loads(written) == {"replace": [{"identity": "", "face": "largest"}]}
+    assert settings()["replace.face"].description in example
+
+
+def test_only_the_first_of_several_sections_is_explained():
+    assert recipe.dumps(FULL).count(settings()["replace.face"].description) == 1
+
+
+def test_more_sections_than_may_be_are_refused():
+    with pytest.raises(RecipeError, match="`replace` is there 101 times; 100 are the most"):
+        recipe.parse({"replace": [{}] * 101})
 
 
 def test_the_last_of_two_settings_wins():
@@ -212,20 +258,30 @@ def test_digest_ignores_where_things_are_and_which_frames_are_asked():
             Replace(identity="/mnt/anna2", face="like:/mnt/a.jpg"),
             Replace(identity="C", face="2"),
         ),
+        mattes=(ArtistMatte(path="/mnt/hand.png", channel="mask.R"),),
         output=Output(path="D", layers=("patch", "stmap"), compression="piz"),
     )
     assert digest(moved) == digest(FULL)
 
 
 def test_digest_depends_on_every_other_setting():
-    places = {"tracks", "plate.path", "plate.frames", "replace.identity", "output.path", "accepted_licences"}
+    places = {
+        "tracks",
+        "plate.path",
+        "plate.frames",
+        "replace.identity",
+        "mattes.path",
+        "output.path",
+        "accepted_licences",
+    }
     other = {
         "seed": "8", "plate.colorspace": "x", "replace.face": "right", "solve.detect_size": "700",
         "solve.turned": "true", "view.exposure": "3", "view.white": "9", "output.layers": "matte",
         "output.compression": "zip", "output.chunks": "stored", "output.layers_in": "part", "mesh.shape": "0.125",
-        "network.boost": "4", "network.enhance_scale": "3",
+        "network.boost": "4", "network.enhance_scale": "3", "mattes.keep": "holdout", "mattes.invert": "true",
+        "mattes.combine": "min", "mattes.name": "hand",
     }  # fmt: skip
-    for name in recipe.settings().keys() - places:
+    for name in settings().keys() - places:
         changed = recipe.with_settings(FULL, [f"{name}={other.get(name, '0.15')}"])
         assert changed != FULL and digest(changed) != digest(FULL), name
 
@@ -238,5 +294,5 @@ def test_the_recipe_for_a_header_names_no_place():
 
 
 def test_settings_are_finite():
-    numbers = [setting.default for setting in recipe.settings().values() if isinstance(setting.default, float)]
+    numbers = [setting.default for setting in settings().values() if isinstance(setting.default, float)]
     assert len(numbers) > 20 and all(map(math.isfinite, numbers))

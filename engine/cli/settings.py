@@ -9,9 +9,11 @@ def settings() -> None:
     with session(patient=False):
         import msgspec
 
-        from engine import recipe
+        from engine.settings import settings as every
 
-        for setting in recipe.settings().values():
-            default = msgspec.json.encode(setting.default).decode()
+        for setting in every().values():
+            given = setting.default is not msgspec.NODEFAULT
+            default = msgspec.json.encode(setting.default).decode() if given else "(must be given)"
+            each = f", in each [[{setting.name.partition('.')[0]}]]" if setting.listed else ""
             line(f"{setting.name} = {default}")
-            line(f"    {setting.description} ({setting.expects})")
+            line(f"    {setting.description} ({setting.expects}{each})")

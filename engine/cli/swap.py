@@ -28,7 +28,7 @@ def swap(
     output: Annotated[str, typer.Option("--output", "-o", metavar="OUT", help="Folder, or name.%04d.exr.")],
     frames: RenderFrames = "",
     face: Annotated[str, typer.Option("--face", help="largest, left, right, all, a number, or like:PHOTO.")] = "",
-    layers: Annotated[str, typer.Option("--layers", help="Also write layers: patch, matte, stmap.")] = "",
+    layers: Annotated[str, typer.Option("--layers", help="Also write layers: patch, matte, stmap, mattes.")] = "",
     colorspace: Colorspace = "",
     settings: Settings = None,
     detect_size: DetectSize = None,

@@ -16,10 +16,12 @@ from typing import Any
 import msgspec
 import platformdirs
 
-from engine import __version__, recipe
+from engine import __version__
 from engine.errors import FaceplateError
 from engine.events import shown
 from engine.forms import Form, form_of, label_of
+from engine.settings import settings
+from engine.wire.recipe import PEOPLE
 
 NAME = "faceplate_blender"
 SOURCE = Path(__file__).parents[2] / "host_addons" / "blender"
@@ -27,10 +29,11 @@ SETTINGS = "settings.json"
 
 # Seconds.
 _PATIENCE = 300.0
-# What the clip says itself, and what is said on the command line or where a model is installed.
+# What the clip says itself, and what is said on the command line or where a model is installed. Nor has it the artist's
+# mattes: Blender's own are masks, and go to the holdout.
 _LEFT_OUT = ("plate.path", "accepted_licences")
 # Sections whose values may differ from frame to frame.
-_ANIMATABLE = ("mesh", "network", "match", "matte", "composite")
+_ANIMATABLE = ("mesh", "network", "match", "matte", "regions", "composite")
 _PATHS = {
     "tracks": "FILE_PATH",
     "output.path": "DIR_PATH",
@@ -141,9 +144,9 @@ def properties() -> list[dict[str, Any]]:
     A number that can also be a word for having it found has a switch of its own before it, which stands for that word.
     """
     made: list[dict[str, Any]] = []
-    for setting in recipe.settings().values():
+    for setting in settings().values():
         section = setting.name.rpartition(".")[0]
-        if setting.name in _LEFT_OUT:
+        if setting.name in _LEFT_OUT or (setting.listed and section != PEOPLE):
             continue
         form = form_of(setting)
         common = {"name": label_of(setting.name), "description": setting.description.rstrip(".")}

@@ -12,7 +12,7 @@ from engine.models import store
 from engine.models.locate import locate
 from engine.models.manifest import Family, Manifest, adapter_digest, consent_of
 from engine.models.opened import Located, content_of, ensure_tried
-from engine.shot import MESH, Shot, is_model_file
+from engine.shot import MESH, Shot, is_model_file, occlusion_networks
 
 RECOGNISER = "arcface_w600k_r50"
 """Whose embeddings networks of the family embedding are told of."""
@@ -127,6 +127,8 @@ def _named(shot: Shot) -> Iterator[tuple[str, tuple[Family, ...]]]:
         yield shot.swapper, SWAPPERS
         if shot.network.enhancer:
             yield shot.network.enhancer, ("enhancer",)
+    for name in occlusion_networks(shot.matte):
+        yield name, ("occlusion",)
 
 
 def _accepted(shot: Shot, used: Used) -> str | None:

@@ -43,7 +43,7 @@ def read_exr_header(path: Path) -> Header:
     layout = read_layout(path)
     chosen = choose_picture(path, layout)
     part = layout.parts[chosen.part]
-    data_window, display_window = _windows(path, part)
+    data_window, display_window = windows(path, part)
     attributes = part_attributes(path, part)
     return Header(
         kind="exr",
@@ -70,14 +70,14 @@ def read_exr(
     file = ExrFile(path)
     chosen = choose_picture(path, file.layout)
     part = file.layout.parts[chosen.part]
-    data_window, display_window = _windows(path, part)
+    data_window, display_window = windows(path, part)
     origin = part.window.x0 - data_window.x0, part.window.y0 - data_window.y0
     wanted = data_window if reach is None else reach(data_window).intersect(data_window)
     if wanted.empty:
         wanted = Box(data_window.x0, data_window.y0, data_window.x0, data_window.y0)
     names = {*chosen.names, *([] if chosen.alpha is None else [chosen.alpha])}
     looks = picture_only or (reach is not None and is_plain(part))
-    _check_memory(path, part, wanted.moved(*origin), names if looks else None)
+    check_memory(path, part, wanted.moved(*origin), names if looks else None)
     window = file.read(chosen.part, wanted.moved(*origin), names if looks else None)
     full = {channel.name for channel in part.channels if channel.sampling == (1, 1)}
     return Frame(
@@ -151,7 +151,7 @@ def for_library(path: Path) -> str:
     return os.fspath(path) if is_utf8(path) else os.fsencode(path)  # type: ignore[return-value]
 
 
-def _windows(path: Path, part: PartLayout) -> tuple[Box, Box]:
+def windows(path: Path, part: PartLayout) -> tuple[Box, Box]:
     """Data and display window, half-open, from the top left of the display window."""
     try:
         x0, y0, x1, y1 = struct.unpack("<4i", part.attributes["displayWindow"][1])
@@ -160,8 +160,11 @@ def _windows(path: Path, part: PartLayout) -> tuple[Box, Box]:
     return part.window.moved(-x0, -y0), Box(0, 0, x1 + 1 - x0, y1 + 1 - y0)
 
 
-def _check_memory(path: Path, part: PartLayout, wanted: Box, names: set[str] | None) -> None:
-    """`wanted` is in the file's coordinates. Blocks are read whole, and the library decodes all channels of them."""
+def check_memory(path: Path, part: PartLayout, wanted: Box, names: set[str] | None) -> None:
+    """Raise PlateUnsupported where reading `wanted`, in the file's coordinates, would take far too much memory.
+
+    Blocks are read whole, and the library decodes all channels of them.
+    """
     named = [channel for channel in part.channels if names is None or channel.name in names]
     total = packed_bytes(named, wanted)
     if not is_plain(part):

@@ -30,6 +30,8 @@ INNER_LIPS = (78, 95, 88, 178, 87, 14, 317, 402, 318, 324, 308, 415, 310, 311, 3
 OUTER_LIPS = (61, 146, 91, 181, 84, 17, 314, 405, 321, 375, 291, 409, 270, 269, 267, 0, 37, 39, 40, 185)
 # The nose's underside: dark in every light, so neither skin to sample nor a place to doubt.
 NOSTRILS = (48, 64, 98, 97, 2, 326, 327, 294, 278, 275, 4, 45)
+# From the bridge between the eyes, down its sides and round its wings.
+NOSE = (168, 193, 245, 188, 174, 217, 209, 49, 64, 98, 97, 2, 326, 327, 294, 279, 429, 437, 399, 412, 465, 417)
 # Brows, nose, lips and the front of the cheeks: what makes a face somebody's.
 INNER_FACE = (70, 63, 105, 66, 107, 9, 336, 296, 334, 293, 300, 346, 280, 425, 287, 405, 17, 181, 57, 205, 50, 117)
 BROW_LINE = (105, 66, 107, 336, 296, 334)
@@ -65,15 +67,15 @@ def picture_regions(mesh: NDArray[np.floating], size: tuple[int, int]) -> Region
     return regions(raster.attributes)
 
 
+def distance(*rings: tuple[int, ...] | NDArray[np.int32]) -> Float32:
+    """The signed distance (RESOLUTION, RESOLUTION) to contours of the canonical mesh, over the texture space."""
+    points, size = canonical_mesh().uv.astype(np.float64) * RESOLUTION, (RESOLUTION, RESOLUTION)
+    return np.max([polygon_distance(points[list(ring)], size) for ring in rings], axis=0) / RESOLUTION
+
+
 @cache
 def _atlas() -> Float32:
     mesh = canonical_mesh()
-    points = mesh.uv.astype(np.float64) * RESOLUTION
-
-    def distance(*rings: tuple[int, ...] | NDArray[np.int32]) -> Float32:
-        size = (RESOLUTION, RESOLUTION)
-        return np.max([polygon_distance(points[list(ring)], size) for ring in rings], axis=0) / RESOLUTION
-
     v = (np.arange(RESOLUTION, dtype=np.float32)[:, None] + 0.5) / RESOLUTION
     brow, hair = mesh.uv[list(BROW_LINE), 1].min(), mesh.uv[HAIR_LINE, 1]
     forehead = np.broadcast_to((brow - v) / (brow - hair), (RESOLUTION, RESOLUTION))

@@ -5,6 +5,8 @@ colour spaces. Where the crop lies is the swapper's own choice: a network wants 
 wants the plate's own pixels.
 """
 
+from collections.abc import Mapping
+from types import MappingProxyType
 from typing import NamedTuple, Protocol
 
 import numpy as np
@@ -17,6 +19,8 @@ from engine.shot import Shot
 from kernels.view import ModelView
 
 Float32 = NDArray[np.float32]
+
+NO_PARTS: Mapping[str, Float32] = MappingProxyType({})
 
 
 class Crop(NamedTuple):
@@ -71,6 +75,8 @@ class Patch(NamedTuple):
     seam and the grain.
     texture: (h, w, 2), the canonical mesh's texture coordinates (u right, v down), NaN off the mesh.
     pixel: how many pixels of the crop are one of the network's; 0 where the patch is as fine as what it was made from.
+    parts: what the matte is the product of, each (h, w) [0, 1] by its name in `engine.swappers.parts`, where the recipe
+    asks for them.
     """
 
     pixels: Float32
@@ -79,6 +85,7 @@ class Patch(NamedTuple):
     skin: NDArray[np.bool_]
     texture: Float32
     pixel: float = 0.0
+    parts: Mapping[str, Float32] = NO_PARTS
 
 
 class Swapper(Protocol):

@@ -16,12 +16,13 @@ from engine.faces.pose import eye_aperture, mouth_shape
 from engine.faces.tracks import FaceGeometry
 from engine.geometry import Box
 from engine.kept import NOTHING, Keep
-from engine.shot import Match, Shot
+from engine.shot import Match, Matte, Shot
 from engine.swappers import atlas
 from engine.swappers.atlas import Regions
-from engine.swappers.base import Crop, Patch, Seen
+from engine.swappers.base import NO_PARTS, Crop, Patch, Seen
 from engine.swappers.hull import face_hull, inner_part, matte_blur, smoothstep, unobstructed
 from engine.swappers.look import dull_skin, match_look
+from engine.swappers.parts import split_matte, wants_parts
 from engine.swappers.references import Identity, Likeness
 from engine.swappers.skin import Skin, find_skin
 from engine.swappers.texture import Texture, carry
@@ -57,7 +58,7 @@ class MeshSwapper:
         """See `engine.swappers.base.Swapper.swap`."""
         course = moment(seen.mesh) if seen.course is None else seen.course
         keep = self._keep.about(seen.picture, seen.mesh, *seen.model_view, *course, self._identity.digest)
-        settings = seen.shot.mesh, seen.shot.match, seen.shot.matte
+        settings = seen.shot.mesh, seen.shot.match, seen.shot.matte, wants_parts(seen.shot)
         return keep.get(("patch", *settings), lambda: self._swap(seen, course, keep))
 
     def _swap(self, seen: Seen, course: Course, keep: Keep) -> Patch:
@@ -69,7 +70,11 @@ class MeshSwapper:
         bare = skin.bare & dull
         new = keep.get(("new", shape, shot.match), lambda: _match(texture, plate, own, bare, width, shot.match))
         filled, filling = keep.get(("brows", brows), lambda: _fill_brows(plate, own, skin, width, brows))
-        hull = face_hull(texture.covered, texture.facing, regions, shot.mesh.forehead, shot.matte, width)
+
+        def hull_of(settings: Matte) -> Float32:
+            return face_hull(texture.covered, texture.facing, regions, shot.mesh.forehead, settings, width)
+
+        hull = hull_of(shot.matte)
         cover = hull * _openings(regions, texture, skin, person, mesh, shot)
         # Near the outline there is no skin to vouch for the filling: it ends where the hull does.
         under = (1.0 - cover) * filling * hull
@@ -77,7 +82,13 @@ class MeshSwapper:
         share = np.asarray(under / np.maximum(matte, 1e-6), np.float32)[..., None]
         light = np.asarray(new + share * (filled - new), np.float32)
         skin_on_both = texture.covered & (texture.likelihood > 0.5) & (skin.likelihood > 0.5) & (own.brows < 0.0)
-        return Patch(seen_of_exposed(light, model_view), matte, hull, skin_on_both & dull, texture.coordinates)
+        parts = NO_PARTS
+        if wants_parts(shot):
+            free = gaussian(unobstructed(skin, inner_part(regions), shot.matte.skin), matte_blur(width))
+            parts = split_matte(matte, hull, free, hull_of, shot.matte)
+        return Patch(
+            seen_of_exposed(light, model_view), matte, hull, skin_on_both & dull, texture.coordinates, parts=parts
+        )
 
 
 def _look(

@@ -18,13 +18,15 @@ from engine.kept import NOTHING, Keep
 from engine.models.brought import SINGLE, Brought
 from engine.models.catalogue import canonical_mesh
 from engine.models.manifest import Role
+from engine.shot import Matte
 from engine.swappers import atlas
 from engine.swappers.atlas import Regions
-from engine.swappers.base import Crop, Patch, Seen
+from engine.swappers.base import NO_PARTS, Crop, Patch, Seen
 from engine.swappers.boost import join, split
 from engine.swappers.enhance import Enhancer
 from engine.swappers.hull import crop_border, face_hull, inner_part, matte_blur, unobstructed
 from engine.swappers.look import dull_skin, match_look
+from engine.swappers.parts import split_matte, wants_parts
 from engine.swappers.skin import find_skin
 from engine.swappers.smooth_mesh import smooth_facing
 from engine.swappers.templates import picture_to_template, scale_of
@@ -125,7 +127,7 @@ class NetworkSwapper:
         keep = self._keep.about(seen.picture, seen.mesh, *seen.model_view, self._person, self._networks)
         # A picture's last bits may depend on how many others it was run with.
         batch = (share.place, share.faces) if share else (0, 1)
-        settings = seen.shot.network, seen.shot.match, seen.shot.matte
+        settings = seen.shot.network, seen.shot.match, seen.shot.matte, wants_parts(seen.shot)
         return keep.get(("patch", batch, *settings), lambda: self._swap(seen, keep.about(*batch), share))
 
     def _swap(self, seen: Seen, keep: Keep, share: Share | None) -> Patch:
@@ -138,12 +140,17 @@ class NetworkSwapper:
         dull = dull_skin(picture, skin)
         bare = skin.bare & dull & worn.covered
         light = match_look(exposed(new, model_view), plate, regions, bare, bare, width, shot.match)
-        hull = face_hull(worn.covered, worn.facing, regions, 1.0, shot.matte, width) * border
-        free = unobstructed(skin, inner_part(regions), shot.matte.skin)
-        matte = np.asarray(hull * gaussian(free, matte_blur(width)) * mask, np.float32)
+
+        def hull_of(settings: Matte) -> Float32:
+            return face_hull(worn.covered, worn.facing, regions, 1.0, settings, width) * border
+
+        hull = hull_of(shot.matte)
+        free = gaussian(unobstructed(skin, inner_part(regions), shot.matte.skin), matte_blur(width))
+        matte = np.asarray(hull * free * mask, np.float32)
+        parts = split_matte(matte, hull, free, hull_of, shot.matte) if wants_parts(shot) else NO_PARTS
         features = np.maximum.reduce([regions.brows, regions.eyes, regions.lips])
         both = worn.covered & (skin.likelihood > 0.5) & (features < 0.0) & dull
-        return Patch(seen_of_exposed(light, model_view), matte, hull, both, worn.coordinates, pixel)
+        return Patch(seen_of_exposed(light, model_view), matte, hull, both, worn.coordinates, pixel, parts)
 
     def _in_template(self, seen: Seen) -> Seen:
         """The face as the network wants it; the crop is another where it is the enhancer's."""

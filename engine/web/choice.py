@@ -6,6 +6,7 @@ import msgspec
 
 from engine import recipe
 from engine.errors import RecipeError
+from engine.settings import settings
 from engine.wire.cast import same_face
 from engine.wire.recipe import PEOPLE, result_beside
 
@@ -22,8 +23,8 @@ class Choice:
         self.began = self.values()
 
     def values(self) -> dict[str, Any]:
-        """Every setting but who replaces whom, by its dotted name."""
-        return {name: self._table(name)[_key(name)] for name in recipe.settings() if _section(name) != PEOPLE}
+        """Every setting that is there once, by its dotted name."""
+        return {name: self._table(name)[_key(name)] for name, one in settings().items() if not one.listed}
 
     @property
     def people(self) -> list[dict[str, str]]:
@@ -32,7 +33,7 @@ class Choice:
 
     def change(self, name: str, value: Any) -> None:
         """Give a setting another value. Raises RecipeError, and then nothing is changed."""
-        if name not in recipe.settings() or _section(name) == PEOPLE:
+        if name not in settings() or settings()[name].listed:
             raise RecipeError(f"There is no setting `{name[:100]}` here.")
         self._replace(_section(name), _key(name), value)
 

@@ -17,8 +17,9 @@ import OpenEXR
 import pytest
 import skimage.data
 
-from engine import __version__, recipe
+from engine import __version__
 from engine.provenance.consent import read_consent
+from engine.settings import settings
 
 Command = Callable[..., subprocess.CompletedProcess[str]]
 RECORD = ("--person", "Anna", "--scope", "tests", "--granted-by", "Anna", "--until", "2999-01-01")
@@ -99,7 +100,7 @@ def test_an_error_is_an_event_with_json(faceplate: Command):
 
 def test_settings_lists_them_all(faceplate: Command):
     listed = faceplate("settings").stdout
-    for name, setting in recipe.settings().items():
+    for name, setting in settings().items():
         assert f"\n{name} = " in f"\n{listed}" and setting.description in listed
 
 

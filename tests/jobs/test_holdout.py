@@ -13,7 +13,7 @@ from engine import core
 from engine.errors import FrameMissing, PlateNotFound
 from engine.events import FrameDone, FrameFailed, FrameSkipped
 from engine.geometry import Box
-from engine.plates.holdout import Holdout
+from engine.plates.matte_frames import MatteFrames
 from engine.wire.client import Client
 from engine.wire.frames import attach
 from engine.wire.messages import Preview, Previewed
@@ -85,7 +85,7 @@ def test_a_frame_of_a_sequence_stands_for_all_of_it(work: Path) -> None:
     write_all(work, write_png, ".png")
     write_png(work / "held/sh.1002.png", 1.0 - LEFT)
     everything = Box(0, 0, SIDE, SIDE)
-    held = Holdout(str(work / "held/sh.1001.png"))
+    held = MatteFrames(str(work / "held/sh.1001.png"))
     with pytest.raises(FrameMissing):
         held.read(1009, everything, everything, everything)
     np.testing.assert_array_equal(held.read(1001, everything, everything, everything), LEFT)
@@ -110,22 +110,22 @@ def test_a_data_window_says_where_it_lies(tmp_path: Path) -> None:
         "displayWindow": (np.array([5, 5], np.int32), np.array([104, 54], np.int32)),
     }
     write_exr(tmp_path / "held.exr", np.ones((20, 20)), **windows)
-    held = Holdout(str(tmp_path / "held.exr")).read(7, Box(0, 0, 100, 50), *[Box(0, 0, 100, 50)] * 2)
+    held = MatteFrames(str(tmp_path / "held.exr")).read(7, Box(0, 0, 100, 50), *[Box(0, 0, 100, 50)] * 2)
     assert held[15:35, 5:25].all() and held.sum() == 400
-    inside = Holdout(str(tmp_path / "held.exr")).read(7, Box(20, 30, 40, 60), *[Box(0, 0, 100, 50)] * 2)
+    inside = MatteFrames(str(tmp_path / "held.exr")).read(7, Box(20, 30, 40, 60), *[Box(0, 0, 100, 50)] * 2)
     assert inside[:5, :5].all() and inside.sum() == 25
 
 
 def test_one_of_the_size_of_the_plates_data_window_lies_there(tmp_path: Path) -> None:
     """So is one that was rendered where only that window is shown, as in Blender."""
     write_exr(tmp_path / "held.exr", np.ones((20, 30)))
-    held = Holdout(str(tmp_path / "held.exr")).read(7, Box(0, 0, 100, 50), Box(0, 0, 100, 50), Box(40, 10, 70, 30))
+    held = MatteFrames(str(tmp_path / "held.exr")).read(7, Box(0, 0, 100, 50), Box(0, 0, 100, 50), Box(40, 10, 70, 30))
     assert held[10:30, 40:70].all() and held.sum() == 600
 
 
 def test_values_that_are_no_part_are_brought_into_range(tmp_path: Path) -> None:
     write_exr(tmp_path / "held.exr", np.array([[-1.0, 2.0], [np.nan, 0.25]]))
-    held = Holdout(str(tmp_path / "held.exr")).read(1, *[Box(0, 0, 2, 2)] * 3)
+    held = MatteFrames(str(tmp_path / "held.exr")).read(1, *[Box(0, 0, 2, 2)] * 3)
     np.testing.assert_array_equal(held, [[0.0, 1.0], [0.0, 0.25]])
 
 
