@@ -15,6 +15,7 @@ import skimage.data
 
 from engine.errors import IdentityError
 from engine.faces.course import moment
+from engine.faces.identity import robust_mean
 from engine.kept import Kept
 from engine.shot import Shot
 from engine.swappers import identity_index, references
@@ -289,3 +290,27 @@ def test_the_list_shows_pictures_of_two_people(tmp_path, cache, astronaut_path, 
     assert [row.state for row in listed(found)] == ["unclear", "unclear"]
     with pytest.raises(IdentityError, match="more than one person"):
         found.identity()
+
+
+def test_blurred_pictures_move_the_robust_mean_less_than_the_mean(tmp_path, cache):
+    for name, size in (("plain", (512, 512)), ("tall", (512, 660)), ("wide", (660, 512))):
+        write(tmp_path / f"{name}.png", size=size)
+    picture = skimage.data.astronaut()[..., ::-1].astype(np.float32)
+    cv2.imwrite(str(tmp_path / "blurred.png"), cv2.GaussianBlur(picture, (0, 0), 2.5).astype(np.uint8))
+    names = ("plain", "tall", "wide", "blurred")
+    found = np.array([examine(tmp_path / f"{name}.png").embedding for name in names])
+    moved = np.linalg.norm(robust_mean(found) - found[:3].mean(0))
+    assert moved < 0.9 * np.linalg.norm(found.mean(0) - found[:3].mean(0))
+
+
+def test_sharpness_and_light_are_measured(tmp_path, cache):
+    picture = skimage.data.astronaut()[..., ::-1].astype(np.float32)
+    across = np.clip(1.3 - 2.0 * (np.linspace(0.0, 1.0, 512, dtype=np.float32) - 0.3), 0.2, 1.3)[None, :, None]
+    pictures = {"plain": picture, "soft": cv2.GaussianBlur(picture, (0, 0), 2.0), "left": picture * across}
+    found = {}
+    for name, pixels in pictures.items():
+        cv2.imwrite(str(tmp_path / f"{name}.png"), np.clip(pixels, 0.0, 255.0).astype(np.uint8))
+        found[name] = examine(tmp_path / f"{name}.png")
+    assert found["soft"].sharpness < found["plain"].sharpness - 0.4
+    assert found["left"].light.side < found["plain"].light.side - 0.5
+    assert found["left"].light.contrast > found["plain"].light.contrast
