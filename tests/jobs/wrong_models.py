@@ -1,6 +1,6 @@
 """Models that are none, lie, break or take all: each with the words of the error that it must become.
 
-All are about one small network in the shape that DeepFaceLab exports, or beside one that is told of a person.
+All are about one small network in the shape that DeepFaceLab exports, or beside one that is shown a person.
 """
 
 import pickle
@@ -14,7 +14,7 @@ import onnx
 from onnx import TensorProto, helper
 
 from engine.models.manifest import Manifest, Port, to_text
-from tests.swappers.tiny_networks import EMAP, Graph
+from tests.swappers.tiny_networks import Graph
 
 SIDE = 64
 FACE, MASK = ("N", SIDE, SIDE, 3), ("N", SIDE, SIDE, 1)
@@ -36,12 +36,13 @@ ACTOR = Manifest(
 )
 PERSON = Manifest(
     name="person",
-    family="embedding",
+    family="image",
     size=SIDE,
-    source="emap",
+    source="picture",
+    source_size=SIDE // 2,
     inputs=(
         Port(role="target", name="target", shape=(1, 3, SIDE, SIDE)),
-        Port(role="source", name="source", shape=(1, 512)),
+        Port(role="source", name="source", shape=(1, 3, SIDE // 2, SIDE // 2)),
     ),
     outputs=(Port(role="face", shape=(1, 3, SIDE, SIDE)),),
     licence="own",
@@ -57,12 +58,11 @@ Make = Callable[[], bytes]
 
 
 class Wrong(NamedTuple):
-    """What the file holds, what its manifest says, and the words of the error; `adding`, where that is another."""
+    """What the file holds, what its manifest says, and the words and the code of the error."""
 
     make: Make
     words: str
     manifest: Manifest = ACTOR
-    adding: str = ""
     code: str = "model"
 
 
@@ -154,12 +154,11 @@ def larger(graph: Graph, much: str) -> str:
 
 
 def of_a_person(target: str, source: str) -> bytes:
-    """A network that is told of a person, with such names for its picture and its numbers."""
-    graph = Graph()
-    told = graph.add("ReduceMean", graph.add("MatMul", source, graph.constant(EMAP)), keepdims=0)
-    graph.add("Add", target, told, name="output")
-    picture = (1, 3, SIDE, SIDE)
-    return graph.model([(source, (1, 512), "float"), (target, picture, "float")], [("output", picture, "float")])
+    """A network that is shown a person, with such names for what it is to change and for the person."""
+    graph, picture = Graph(), (1, 3, SIDE, SIDE)
+    graph.add("Add", target, graph.add("ReduceMean", source, keepdims=0), name="output")
+    inputs = [(source, (1, 3, SIDE // 2, SIDE // 2), "float"), (target, picture, "float")]
+    return graph.model(inputs, [("output", picture, "float")])
 
 
 def in_another_file() -> bytes:
@@ -210,7 +209,7 @@ WRONG: dict[str, Wrong] = {
     ),
     "swapped inputs": Wrong(
         lambda: of_a_person("source", "target"),
-        r"input target .* \(1, 512\); expected: tensor\(float\) \(1, 3, 64, 64\)",
+        r"input target .* \(1, 3, 32, 32\); expected: tensor\(float\) \(1, 3, 64, 64\)",
         PERSON,
     ),
     "other inputs": Wrong(
