@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.errors import ModelError
 from engine.models.catalogue import ModelSpec, Tensor, read_checked
 from engine.models.initializer import last_initializer
-from engine.models.manifest import Manifest, Port, Role
+from engine.models.manifest import Manifest, Port, Role, adapter_digest
 from engine.models.session import Declared, open_declared
 
 Float32 = NDArray[np.float32]
@@ -36,14 +36,14 @@ _REFUSED = "Do not use this model: faceplate models remove NAME."
 class Brought:
     """One open network with its manifest. Calls may come from several threads at once.
 
-    size: side of its picture, pixels. identity: the file's SHA-256. emap: (512, 512), the graph's own matrix, where the
-    manifest says that it has one.
+    size: side of its picture, pixels. identity: a digest of what decides its answers. emap: (512, 512), the graph's own
+    matrix, where the manifest says that it has one.
     """
 
     def __init__(self, manifest: Manifest, content: bytes) -> None:
         """Raises ModelError when the file is no model, or has other inputs and outputs than its manifest says."""
         self.manifest = manifest
-        self.identity = hashlib.sha256(content).hexdigest()
+        self.identity = adapter_digest(manifest, hashlib.sha256(content).hexdigest())
         self._outputs: tuple[Port, ...] = ()
         self._model = open_declared(manifest.name, content, self._spec_of)
         target = self._shape("target")
@@ -197,7 +197,7 @@ class Brought:
 
 
 _lock = threading.Lock()
-_open: dict[tuple[str, int, int], Brought] = {}
+_open: dict[tuple[str, int, int, Manifest], Brought] = {}
 
 
 def open_brought(path: Path, manifest: Manifest) -> Brought:
@@ -209,7 +209,7 @@ def open_brought(path: Path, manifest: Manifest) -> Brought:
             f"The model {manifest.name} is not installed: there is no file {path}.",
             f"Bring {manifest.file or path.name} from {manifest.url or manifest.origin}: faceplate models add FILE.",
         ) from error
-    key = (str(path), stat.st_mtime_ns, stat.st_size)
+    key = (str(path), stat.st_mtime_ns, stat.st_size, manifest)
     # Without the lock two threads that ask at once would both load the weights.
     with _lock:
         if key not in _open:

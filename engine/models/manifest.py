@@ -6,6 +6,7 @@ that the publisher's is not known, an absent `commercial` that the licence does 
 """
 
 import functools
+import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,6 +19,8 @@ from engine.errors import ModelError
 from engine.events import shown
 
 FOLDER = Path(__file__).parent / "manifests"
+UNNAMED = "The person whose face the model makes; whoever trained it must name them."
+"""Whose consent a DFM needs, of which its manifest says nothing."""
 
 Family = Literal["embedding", "image", "dfm", "enhancer", "occlusion", "recogniser", "converter"]
 Template = Literal["arcface_128", "arcface_112_v1", "arcface_112_v2", "ffhq_512", "mtcnn_512", "dfl_whole_face"]
@@ -27,6 +30,9 @@ Sides = tuple[Side | str, ...]
 Finite = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Colour = tuple[Finite, Finite, Finite]
 Positive = Annotated[float, Meta(gt=0.0, le=1e6)]
+
+# What of a manifest an adapter is not told.
+_DESCRIPTIVE = ("name", "file", "sha256", "also", "licence", "commercial", "consent", "origin", "url")
 
 _REMEDY = "Correct the manifest; those in engine/models/manifests are examples."
 
@@ -48,6 +54,8 @@ class Port(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A model file and how it is used.
 
+    also: the SHA-256 of files that other publishers give for the same network, with the same inputs and outputs.
+
     template, size: how the face lies in the picture that it takes, and that picture's side in pixels; 0 where the file
     itself says. mean, std: a value v of the model view [0, 1] is fed as (v - mean) / std, by channel in the picture's
     own order. range: values of the output that are black and white; of an occlusion network, those of its mask that are
@@ -62,6 +70,7 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     family: Family
     file: str = ""
     sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+    also: tuple[Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")], ...] = ()
     template: Template = "arcface_128"
     size: Annotated[int, Meta(ge=0, le=8192)] = 0
     mean: Colour = (0.0, 0.0, 0.0)
@@ -83,6 +92,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     consent: str = ""
     origin: str = ""
     url: str = ""
+
+    @property
+    def for_commercial_use(self) -> str:
+        """Whether it may be used commercially: "yes", "no" or "unknown"."""
+        return {True: "yes", False: "no", None: "unknown"}[self.commercial]
 
 
 def read(path: Path) -> Manifest:
@@ -110,6 +124,19 @@ def to_text(manifest: Manifest) -> str:
     """The manifest as TOML; `read` gives the same back."""
     plain = msgspec.to_builtins(manifest)
     return tomlkit.dumps({key: value for key, value in plain.items() if value is not None})
+
+
+def consent_of(manifest: Manifest) -> str:
+    """Whose consent the use of a model needs, as a sentence."""
+    if manifest.consent or manifest.family != "dfm":
+        return manifest.consent or "That of the person in the identity's pictures, by its own record."
+    return UNNAMED
+
+
+def adapter_digest(manifest: Manifest, sha256: str) -> str:
+    """SHA-256, in hex, of all that decides what comes of a model: its file's own, and how the manifest has it used."""
+    plain = {key: value for key, value in msgspec.to_builtins(manifest).items() if key not in _DESCRIPTIVE}
+    return hashlib.sha256(msgspec.json.encode([sha256, plain], order="deterministic")).hexdigest()
 
 
 @functools.cache

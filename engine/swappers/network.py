@@ -77,11 +77,8 @@ class NetworkSwapper:
 
         The template is the enhancer's where there is one.
         """
-        side = self._network.size * self._boost
-        matrix = picture_to_template(face.mesh, self._network.manifest.template, side)
-        if self._enhancer is not None:
-            return self._enhancer.crop(face, scale_of(matrix))
-        return Crop(matrix, (side, side))
+        own = self._own(face.mesh)
+        return own if self._enhancer is None else self._enhancer.crop(face, scale_of(own.plate_to_crop))
 
     def swap(self, seen: Seen) -> Patch:
         """See `engine.swappers.base.Swapper.swap`."""
@@ -106,17 +103,28 @@ class NetworkSwapper:
         both = worn.covered & (skin.likelihood > 0.5) & (features < 0.0) & dull
         return Patch(seen_of_exposed(light, model_view), matte, hull, both, worn.coordinates, pixel)
 
+    def _shown(self, seen: Seen) -> Seen:
+        """The face as the swapper's network has it, where the crop is the enhancer's."""
+        if self._enhancer is None:
+            return seen
+        own = self._own(seen.mesh)
+        picture = warp_affine(seen.picture, invert(own.plate_to_crop), own.size)
+        return seen._replace(picture=picture, mesh=own.points(seen.mesh))
+
+    def _own(self, mesh: NDArray[np.floating]) -> Crop:
+        """The crop of a face with this mesh as the swapper's network has it."""
+        side = self._network.size * self._boost
+        return Crop(picture_to_template(mesh, self._network.manifest.template, side), (side, side))
+
     def _make(self, seen: Seen) -> Made:
         """The new face over the crop, enhanced where the recipe asks for it."""
         size, enhancer = seen.picture.shape[:2], self._enhancer
+        face, mask = self._run(self._shown(seen))
+        inside = crop_border(len(mask))
         if enhancer is None:
-            return Made(*self._run(seen), crop_border(size[0]), 1.0)
-        side = self._network.size * self._boost
-        to_network = picture_to_template(seen.mesh, self._network.manifest.template, side)
-        own = Crop(to_network, (side, side))
-        picture = warp_affine(seen.picture, invert(to_network), own.size)
-        face, mask = self._run(Seen(picture, own.points(seen.mesh), seen.model_view, seen.shot))
-        inside = warp_affine(crop_border(side)[..., None], to_network, size, edge="zero")
+            return Made(face, mask, inside, 1.0)
+        to_network = self._own(seen.mesh).plate_to_crop
+        inside = warp_affine(inside[..., None], to_network, size, edge="zero")
         # The enhancer is shown the new face in its plate, as it was trained to see one.
         pasted = seen.picture + inside * (warp_affine(face, to_network, size, "cubic") - seen.picture)
         enhanced = enhancer.enhance(np.asarray(pasted, np.float32), seen.shot.network)

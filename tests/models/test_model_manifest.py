@@ -1,6 +1,7 @@
 """Manifests: the published ones say what their models are, and one that contradicts itself is refused."""
 
 import math
+import re
 
 import msgspec
 import pytest
@@ -45,11 +46,24 @@ def test_a_published_manifest_holds_together(name, tmp_path):
     assert read(tmp_path / "again.toml") == manifest
 
 
+def test_what_is_pinned_has_its_publishers_address_and_no_two_are_one_file():
+    pinned = {name: manifest for name, manifest in known().items() if manifest.sha256}
+    assert PUBLISHED - set(pinned) == {
+        *("blendswap_256", "ghost_1_256", "ghost_2_256", "gfpgan_1_2", "gfpgan_1_3", "restoreformer_plus_plus"),
+    }
+    hashes = [each for manifest in pinned.values() for each in (manifest.sha256, *manifest.also)]
+    assert len(set(hashes)) == len(hashes)
+    for manifest in known().values():
+        assert re.fullmatch(r"https://github\.com/[\w-]+/[\w-]+/releases/download/[\w./-]+", manifest.url)
+        assert manifest.url.endswith(f"/{manifest.file}")
+
+
 @pytest.mark.parametrize(
     ("changes", "part"),
     [
         ({"family": "magic"}, "family"),
         ({"sha256": "12"}, "sha256"),
+        ({"also": ("12",)}, "also"),
         ({"template": "arcface"}, "template"),
         ({"size": -1}, "size"),
         ({"std": (0.0, 1.0, 1.0)}, "std"),
