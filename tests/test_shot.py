@@ -206,7 +206,7 @@ def test_paths_in_a_recipe_are_relative_to_its_folder(tmp_path: Path, monkeypatc
     file.parent.mkdir()
     file.write_text(
         "tracks = 't.tracks'\n[plate]\npath = 'plates/a.%04d.exr'\n[[replace]]\nidentity = '../anna'\n"
-        "face = 'like:anna.png'\n[output]\npath = '/elsewhere'\n"
+        "face = 'like:anna.png'\n[output]\npath = '/elsewhere'\n[network]\nenhancer = 'nets/finer.onnx'\n"
     )
     monkeypatch.chdir("/")
     shot = recipe.load(file)
@@ -214,6 +214,10 @@ def test_paths_in_a_recipe_are_relative_to_its_folder(tmp_path: Path, monkeypatc
     assert Path(shot.replace[0].identity).resolve() == tmp_path / "anna"
     assert shot.replace[0].face == f"like:{file.parent / 'anna.png'}"
     assert shot.tracks == str(file.parent / "t.tracks") and shot.output.path == "/elsewhere"
+    assert shot.network.enhancer == str(file.parent / "nets/finer.onnx")
+    named = recipe.with_settings(shot, ["network.enhancer=gfpgan_1_4"])
+    recipe.save(named, file)
+    assert recipe.load(file) == named
 
 
 def test_a_saved_recipe_moves_with_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):

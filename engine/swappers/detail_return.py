@@ -1,7 +1,7 @@
 """The plate's own skin texture on a network's patch, where the network has no pixels for it.
 
-A network of 128 pixels on a face of 600 makes no wave shorter than two of its pixels, ten of the plate's. Pores are
-finer than that: they are the plate's, and come back from it, in its own pixels, as a gain on light. What is no skin
+A network of 128 pixels on a face of 600 makes no wave shorter than two of its pixels, about ten of the plate's. Pores
+are finer than that: they are the plate's, and come back from it, in its own pixels, as a gain on light. What is no skin
 texture does not come: not near eyes, brows, lips, nostrils and the face's outline, whose edges lie elsewhere in the new
 face; not where the band holds an edge (hair, a rim of glasses, a sharp wrinkle); and no more than what is usual for
 this skin. The grain that comes along is the plate's, so that much less is made (`Returned.rest_of_grain`).
@@ -26,7 +26,7 @@ Float32 = NDArray[np.float32]
 
 # The band is what this many blurs leave, each of the rest of the one before: its edge is steep, and it rings little.
 PASSES = 4
-# Sigma of each blur in the network's pixels: of a wave of two of them 5 % comes back, of one of them 75 %.
+# Sigma of each blur in the network's pixels: of a wave of two of them 5 % comes back, of one of them 73 %.
 SIGMA = 0.36
 # Distances from the features, in texture units (the face is 0.985 wide), at which nothing and all of it comes back.
 EYES, BROWS, LIPS, NOSTRILS, OUTLINE = (0.03, 0.08), (0.02, 0.06), (0.01, 0.04), (0.01, 0.035), (0.02, 0.08)

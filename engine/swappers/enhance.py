@@ -40,9 +40,10 @@ class Enhancer:
         return self._network.identity
 
     def crop(self, face: FaceGeometry, swapped: float) -> Crop:
-        """The face as the enhancer has it, at least as fine as what it is shown and what the plate can show.
+        """The face as the enhancer has it: as fine as the plate and the networks are, whichever is coarser.
 
-        swapped: pixels of the swapper's network for one of the plate.
+        A small face is given up to FINEST times its pixels. swapped: pixels of the swapper's network for one of the
+        plate's.
         """
         template, size = self._network.manifest.template, self._network.size
         own = 1.0 / scale_of(picture_to_template(face.mesh, template, 1))

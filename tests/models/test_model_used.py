@@ -12,7 +12,7 @@ from engine.errors import LicenceError, ModelError
 from engine.models import store
 from engine.models.manifest import Manifest, known, to_text
 from engine.models.used import Licence, check_licences, models_of, with_licences_accepted
-from engine.shot import Shot, digest, portable
+from engine.shot import Network, Shot, digest, portable
 
 GHOST = Shot(swapper="ghost_1_256")
 ACCEPTED = (
@@ -57,6 +57,20 @@ def test_a_recipe_names_its_networks_and_they_theirs(folder):
     assert [used.sha256 for used in found] == [sha256(folder / f"{used.model}.onnx") for used in found]
     assert [used.model for used in models_of(Shot(swapper="uniface_256"))] == ["uniface_256"]
     assert models_of(Shot()) == [] and check_licences(Shot()) == []
+
+
+def test_an_enhancer_counts_as_any_other_network_of_the_recipe(folder, tmp_path):
+    path = install(tmp_path / "finer.onnx", known()["gfpgan_1_4"])
+    shot = Shot(swapper="uniface_256", network=Network(enhancer=str(path)))
+    assert [used.model for used in models_of(shot)] == ["uniface_256", "finer.onnx"]
+    with pytest.raises(LicenceError, match=r"finer\.onnx"):
+        check_licences(shot)
+    assert [told.model for told in check_licences(with_licences_accepted(shot))] == ["uniface_256", "finer.onnx"]
+    assert portable(shot)["network"]["enhancer"] == "finer.onnx"
+    with pytest.raises(ModelError, match="family image; here one of enhancer"):
+        models_of(Shot(swapper="ghost_1_256", network=Network(enhancer="uniface_256")))
+    # The mesh swapper uses no network.
+    assert models_of(Shot(network=Network(enhancer="nothing"))) == []
 
 
 def test_one_that_is_not_there_or_of_another_family_is_an_error(folder):
