@@ -275,10 +275,14 @@ def with_paths(shot: Shot, change: Callable[[str], str]) -> Shot:
     def face(text: str) -> str:
         return LIKE + changed(text.removeprefix(LIKE)) if text.startswith(LIKE) else text
 
+    def model(text: str) -> str:
+        return changed(text) if is_model_file(text) else text
+
     replace = msgspec.structs.replace
     return replace(
         shot,
-        swapper=changed(shot.swapper) if is_model_file(shot.swapper) else shot.swapper,
+        swapper=model(shot.swapper),
+        network=replace(shot.network, enhancer=model(shot.network.enhancer)),
         tracks=changed(shot.tracks),
         plate=replace(shot.plate, path=changed(shot.plate.path)),
         matte=replace(shot.matte, holdout=changed(shot.matte.holdout)),

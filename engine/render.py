@@ -24,12 +24,15 @@ from engine.plates.frame import Frame
 from engine.plates.holdout import Holdout
 from engine.shot import MESH, Shot
 from engine.swappers.base import Crop, Patch, Seen, Swapper
+from engine.swappers.detail_return import Returned, return_detail
 from engine.swappers.dfm import DfmSwapper
 from engine.swappers.embedding import EmbeddingSwapper
+from engine.swappers.enhance import Enhancer
 from engine.swappers.image import ImageSwapper
 from engine.swappers.mesh import MeshSwapper
 from engine.swappers.network import NetworkSwapper
 from engine.swappers.references import Identity, find_pictures, load_identity
+from engine.swappers.templates import scale_of
 from engine.swappers.together import swap_all
 from kernels.blend import matching_grain, seam_gain
 from kernels.composite import Counts, composite
@@ -174,11 +177,15 @@ class Renderer:
         """Replace one face by the next of the patches; None when nothing of it is seen."""
         shot = sight.seen.shot
         with _timed(stages, "swap"):
-            placed = self._place(next(patches), sight)
+            patch = next(patches)
+            placed = self._place(patch, sight)
             if self._holdout is not None:
                 held = self._holdout.read(frame.number, sight.box, frame.display_window, frame.data_window)
                 np.multiply(placed.matte, 1.0 - held, out=placed.matte)
             placed.matte[placed.matte < THINNEST] = 0.0
+            returned = self._returned_detail(patch, placed, sight)
+            if returned is not None:
+                placed = placed._replace(pixels=returned.pixels)
         if not placed.matte.any():
             return None
         with _timed(stages, "seam"):
@@ -198,6 +205,8 @@ class Renderer:
                 out=scratch.empty("render.grain", sight.plate, sight.plate.shape),
                 workspace=scratch,
             )
+            if returned is not None and grain is not None:
+                grain = returned.rest_of_grain(grain, placed.matte)
         with _timed(stages, "composite"):
             box, alpha = sight.box, _alpha(frame, sight.box)
 
@@ -220,6 +229,12 @@ class Renderer:
                 frame.replace(box, rgb, matte > 0.0)
             layers.put(box, matte, full, placed.texture)
         return counts
+
+    def _returned_detail(self, patch: Patch, placed: _Placed, sight: _Sight) -> Returned | None:
+        """The patch with the plate's own skin texture, as far as the recipe asks for it."""
+        pixel, width = patch.pixel / scale_of(sight.crop.plate_to_crop), face_width(sight.face.mesh)
+        amount = sight.seen.shot.network.detail
+        return return_detail(sight.plate, placed.pixels, placed.texture, self._view, pixel, width, amount)
 
     def _place(self, patch: Patch, sight: _Sight) -> _Placed:
         to_crop, size = sight.crop.from_box(sight.box), (sight.box.height, sight.box.width)
@@ -252,13 +267,14 @@ def _make_swapper(identity: Identity, shot: Shot, keep: Keep) -> Swapper:
     if shot.swapper == MESH:
         return MeshSwapper(identity, keep)
     network, boost = open_named(shot.swapper, "embedding", "image", "dfm"), shot.network.boost
+    enhancer = Enhancer(open_named(shot.network.enhancer, "enhancer"), shot.network) if shot.network.enhancer else None
     match network.manifest.family:
         case "embedding":
-            return EmbeddingSwapper(network, identity, boost, keep)
+            return EmbeddingSwapper(network, identity, boost, keep, enhancer)
         case "image":
-            return ImageSwapper(network, identity, boost, keep)
+            return ImageSwapper(network, identity, boost, keep, enhancer)
         case _:
-            return DfmSwapper(network, boost, keep)
+            return DfmSwapper(network, boost, keep, enhancer)
 
 
 def _alpha(frame: Frame, box: Box) -> Float32 | None:

@@ -120,6 +120,33 @@ class Network(msgspec.Struct, frozen=True, kw_only=True):
         Meta(description="Likeness of networks that know the person by an embedding; 0.5 leaves it as it is."),
     ] = 0.5
     morph: Annotated[Fraction, Meta(description="Morph value of a DFM that takes one.")] = 0.5
+    enhancer: Annotated[
+        str,
+        Meta(
+            extra={"expects": "the name of an installed enhancer, or the path of one with its manifest"},
+            description="Network that gives the new face more detail, such as gfpgan_1_4; empty is none.",
+        ),
+    ] = ""
+    enhance: Annotated[Fraction, Meta(description="How much of the enhanced face is used.")] = 1.0
+    fidelity: Annotated[
+        Fraction,
+        Meta(description="What an enhancer that takes a weight is told; CodeFormer keeps most of the face at 1."),
+    ] = 0.5
+    enhance_scale: Annotated[
+        float,
+        Meta(
+            ge=1.0,
+            le=4.0,
+            description=(
+                "How far a large face is enlarged beyond the enhancer's picture, in overlapping tiles; 1 always shows"
+                " it the whole face."
+            ),
+        ),
+    ] = 4.0
+    detail: Annotated[
+        Fraction,
+        Meta(description="How much of the plate's own skin texture comes back where the network has no pixels for it."),
+    ] = 0.0
 
 
 class Match(msgspec.Struct, frozen=True, kw_only=True):
@@ -212,6 +239,13 @@ class Shot(msgspec.Struct, frozen=True, kw_only=True):
             description="What makes the new face.",
         ),
     ] = MESH
+    accepted_licences: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[^:]+: \S")], ...],
+        Meta(
+            extra={"expects": 'a list of texts such as "inswapper_128: non-commercial"'},
+            description="Licences that were accepted, each MODEL: LICENCE; for models not cleared for commercial use.",
+        ),
+    ] = ()
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Seed of the grain; the frame number is added.")] = 0
     tracks: Annotated[
         str,
@@ -243,6 +277,8 @@ def portable(shot: Shot) -> dict[str, Any]:
     plain = msgspec.to_builtins(shot)
     del plain["tracks"], plain["output"]["path"], plain["plate"]["frames"]
     plain["swapper"] = _last_name(shot.swapper) if is_model_file(shot.swapper) else shot.swapper
+    if is_model_file(shot.network.enhancer):
+        plain["network"]["enhancer"] = _last_name(shot.network.enhancer)
     plain["plate"]["path"] = _last_name(shot.plate.path)
     plain["matte"]["holdout"] = _last_name(shot.matte.holdout)
     for entry, replace in zip(plain["replace"], shot.replace, strict=True):
@@ -255,10 +291,11 @@ def portable(shot: Shot) -> dict[str, Any]:
 def digest(shot: Shot) -> str:
     """SHA-256, in hex, of everything in the recipe that decides the pixels of a frame.
 
-    Neither names nor places of files take part: what they hold is the business of whoever reads them.
+    Accepted licences do not. Neither names nor places of files take part: what they hold is the business of whoever
+    reads them.
     """
     plain = portable(shot)
-    del plain["plate"]["path"]
+    del plain["plate"]["path"], plain["accepted_licences"]
     plain["matte"]["holdout"] = bool(shot.matte.holdout)
     for entry in plain["replace"]:
         del entry["identity"]

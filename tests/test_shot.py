@@ -218,12 +218,12 @@ def test_digest_ignores_where_things_are_and_which_frames_are_asked():
 
 
 def test_digest_depends_on_every_other_setting():
-    places = {"tracks", "plate.path", "plate.frames", "replace.identity", "output.path"}
+    places = {"tracks", "plate.path", "plate.frames", "replace.identity", "output.path", "accepted_licences"}
     other = {
         "seed": "8", "plate.colorspace": "x", "replace.face": "right", "solve.detect_size": "700",
         "solve.turned": "true", "view.exposure": "3", "view.white": "9", "output.layers": "matte",
         "output.compression": "zip", "output.chunks": "stored", "output.layers_in": "part", "mesh.shape": "0.125",
-        "network.boost": "4",
+        "network.boost": "4", "network.enhance_scale": "3",
     }  # fmt: skip
     for name in recipe.settings().keys() - places:
         changed = recipe.with_settings(FULL, [f"{name}={other.get(name, '0.15')}"])

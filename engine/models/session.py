@@ -34,7 +34,7 @@ THREADS = 2
 BROUGHT_THREADS = 8
 
 _FATAL_ONLY = 4
-_TYPES = {"float": np.float32, "float16": np.float16}
+_TYPES = {"float": np.float32, "float16": np.float16, "double": np.float64}
 Output = tuple[str, tuple[int, ...], Any]
 """An output's name, shape and type in a run."""
 

@@ -67,6 +67,7 @@ class Patch(NamedTuple):
     skin: (h, w) bool, where patch and plate both show bare skin, so that their difference is one of light: for the
     seam and the grain.
     texture: (h, w, 2), the canonical mesh's texture coordinates (u right, v down), NaN off the mesh.
+    pixel: how many pixels of the crop are one of the network's; 0 where the patch is as fine as what it was made from.
     """
 
     pixels: Float32
@@ -74,6 +75,7 @@ class Patch(NamedTuple):
     hull: Float32
     skin: NDArray[np.bool_]
     texture: Float32
+    pixel: float = 0.0
 
 
 class Swapper(Protocol):

@@ -12,7 +12,9 @@ from engine.kept import NOTHING, Keep
 from engine.models.brought import Brought
 from engine.models.locate import open_named
 from engine.models.manifest import Role
+from engine.models.used import RECOGNISER
 from engine.swappers.base import Seen
+from engine.swappers.enhance import Enhancer
 from engine.swappers.network import NetworkSwapper
 from engine.swappers.references import Identity, Reference
 from engine.swappers.templates import picture_to_template
@@ -21,7 +23,6 @@ from kernels.warp import warp_affine
 
 Float32 = NDArray[np.float32]
 
-RECOGNISER = "arcface_w600k_r50"
 # How much of the plate's own face goes into the embedding, or is taken away from it, at likeness 0 and 1.
 MOST_PUSH = 0.35
 
@@ -29,8 +30,10 @@ MOST_PUSH = 0.35
 class EmbeddingSwapper(NetworkSwapper):
     """See the module. Raises ModelError where the recogniser or the converter is not installed."""
 
-    def __init__(self, network: Brought, identity: Identity, boost: int, keep: Keep = NOTHING) -> None:
-        super().__init__(network, boost, identity.digest, keep)
+    def __init__(
+        self, network: Brought, identity: Identity, boost: int, keep: Keep = NOTHING, enhancer: Enhancer | None = None
+    ) -> None:
+        super().__init__(network, boost, identity.digest, keep, enhancer)
         self._recogniser = open_named(RECOGNISER, "recogniser")
         manifest = network.manifest
         self._converter = open_named(manifest.converter, "converter") if manifest.converter else None

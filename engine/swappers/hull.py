@@ -19,6 +19,8 @@ SMALLEST_BLUR = 0.7
 FOREHEAD_FADE = 0.4
 # Facing (cosine, smoothed over the mesh) at which a vertex of the plate's face begins to count, and at which fully.
 FACING = (0.0, 0.25)
+# A matte ends this far from the edge of a network's crop, as a fraction of its side: templates cut off chins.
+BORDER = 0.06
 
 
 def face_hull(
@@ -50,6 +52,12 @@ def unobstructed(skin: Skin, inner: Float32, amount: float) -> Float32:
 def matte_blur(width: float) -> float:
     """Sigma, in pixels, of the blur of the mattes of a face `width` pixels wide."""
     return max(MATTE_SOFTNESS * width, SMALLEST_BLUR)
+
+
+def crop_border(side: int) -> Float32:
+    """0 at the edge of a square crop, 1 from BORDER on inside, (side, side)."""
+    inside = (np.minimum(np.arange(side) + 0.5, side - np.arange(side) - 0.5) / (BORDER * side)).astype(np.float64)
+    return smoothstep(np.minimum(inside[:, None], inside[None]))
 
 
 def smoothstep(t: Float32 | NDArray[np.float64] | np.float32) -> Float32:

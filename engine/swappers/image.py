@@ -8,6 +8,7 @@ from engine.models.brought import Brought
 from engine.models.manifest import Role
 from engine.swappers.base import Seen
 from engine.swappers.embedding import shown_reference
+from engine.swappers.enhance import Enhancer
 from engine.swappers.network import NetworkSwapper
 from engine.swappers.references import Identity, Reference
 from engine.swappers.templates import picture_to_template
@@ -22,8 +23,10 @@ OBSTRUCTED = 30.0
 class ImageSwapper(NetworkSwapper):
     """The picture is the reference that looks most at the camera, the same in every frame: another would be a jump."""
 
-    def __init__(self, network: Brought, identity: Identity, boost: int, keep: Keep = NOTHING) -> None:
-        super().__init__(network, boost, identity.digest, keep)
+    def __init__(
+        self, network: Brought, identity: Identity, boost: int, keep: Keep = NOTHING, enhancer: Enhancer | None = None
+    ) -> None:
+        super().__init__(network, boost, identity.digest, keep, enhancer)
         manifest = network.manifest
         reference, side = min(identity.references, key=_turned), manifest.source_size or network.size
         matrix = picture_to_template(reference.mesh, manifest.source_template, side)

@@ -22,20 +22,19 @@ from engine.swappers import atlas
 from engine.swappers.atlas import Regions
 from engine.swappers.base import Crop, Patch, Seen
 from engine.swappers.boost import join, split
-from engine.swappers.hull import face_hull, inner_part, matte_blur, smoothstep, unobstructed
+from engine.swappers.enhance import Enhancer
+from engine.swappers.hull import crop_border, face_hull, inner_part, matte_blur, unobstructed
 from engine.swappers.look import dull_skin, match_look
 from engine.swappers.references import smooth_over_mesh
 from engine.swappers.skin import find_skin
-from engine.swappers.templates import picture_to_template
+from engine.swappers.templates import picture_to_template, scale_of
 from kernels.blur import gaussian
 from kernels.launch import fetch
 from kernels.mesh import rasterize, vertex_facing
 from kernels.view import exposed, seen_of_exposed
+from kernels.warp import invert, warp_affine
 
 Float32 = NDArray[np.float32]
-
-# The matte ends this far from the crop's edge, as a fraction of its side: templates cut off chins and foreheads.
-BORDER = 0.06
 
 
 class Worn(NamedTuple):
@@ -74,21 +73,41 @@ class Share(NamedTuple):
     answer: Callable[[], Answer]
 
 
+class Made(NamedTuple):
+    """What networks made over the crop.
+
+    face: (h, w, 3) model view. mask: (h, w) [0, 1], the network's own matte. border: (h, w), 0 at the edge of the
+    network's picture and beyond. pixel: how many pixels of the crop are one of the network's.
+    """
+
+    face: Float32
+    mask: Float32
+    border: Float32
+    pixel: float
+
+
 class NetworkSwapper:
     """The swapper of one network and one identity; a family says what the network is told of the person."""
 
-    def __init__(self, network: Brought, boost: int, person: str, keep: Keep = NOTHING) -> None:
-        """`person` is a digest of who it is; with the network and the settings it says what a patch depends on."""
+    def __init__(
+        self, network: Brought, boost: int, person: str, keep: Keep = NOTHING, enhancer: Enhancer | None = None
+    ) -> None:
+        """`person` is a digest of who it is; with the networks and the settings it says what a patch depends on."""
         self._network, self._boost, self._person, self._keep = network, boost, person, keep
+        self._enhancer = enhancer
+        self._networks = network.identity + (enhancer.identity if enhancer else "")
 
     def told(self, seen: Seen) -> dict[Role, Float32]:
         """What the network gets beside its target, by role, (1, …) each."""
         raise NotImplementedError
 
     def crop(self, face: FaceGeometry, bounds: Box) -> Crop:
-        """The face as the template has it; it may reach over the plate's edge, which then goes on as it ends."""
-        side = self._network.size * self._boost
-        return Crop(picture_to_template(face.mesh, self._network.manifest.template, side), (side, side))
+        """The face as the template has it; it may reach over the plate's edge, which then goes on as it ends.
+
+        The template is the enhancer's where there is one.
+        """
+        own = self._own(face.mesh)
+        return own if self._enhancer is None else self._enhancer.crop(face, scale_of(own.plate_to_crop))
 
     @property
     def network(self) -> Brought:
@@ -97,12 +116,13 @@ class NetworkSwapper:
 
     def ask(self, seen: Seen) -> Question:
         """What the network is asked about a face."""
+        seen = self._shown(seen)
         pictures = split(self._network.lifted(seen.picture), self._boost)
         return Question(pictures, self._network.target(pictures), self.told(seen))
 
     def swap(self, seen: Seen, share: Share | None = None) -> Patch:
         """See `engine.swappers.base.Swapper.swap`; with a share, the network's answer is that of a batch."""
-        keep = self._keep.about(seen.picture, seen.mesh, *seen.model_view, self._person, self._network.identity)
+        keep = self._keep.about(seen.picture, seen.mesh, *seen.model_view, self._person, self._networks)
         # A picture's last bits may depend on how many others it was run with.
         batch = (share.place, share.faces) if share else (0, 1)
         settings = seen.shot.network, seen.shot.match, seen.shot.matte
@@ -111,29 +131,58 @@ class NetworkSwapper:
     def _swap(self, seen: Seen, keep: Keep, share: Share | None) -> Patch:
         picture, mesh, model_view, shot = seen
         plate, width = exposed(picture, model_view), face_width(mesh)
-        new, mask = keep.get(("network", shot.network), lambda: self._run(seen, share))
+        new, mask, border, pixel = keep.get(("network", shot.network), lambda: self._make(seen, share))
         worn = _wear(mesh, picture.shape[:2])
         regions = worn.regions
         skin = find_skin(plate, regions, width)
         dull = dull_skin(picture, skin)
         bare = skin.bare & dull & worn.covered
         light = match_look(exposed(new, model_view), plate, regions, bare, bare, width, shot.match)
-        hull = face_hull(worn.covered, worn.facing, regions, 1.0, shot.matte, width) * _border(picture.shape[:2])
+        hull = face_hull(worn.covered, worn.facing, regions, 1.0, shot.matte, width) * border
         free = unobstructed(skin, inner_part(regions), shot.matte.skin)
         matte = np.asarray(hull * gaussian(free, matte_blur(width)) * mask, np.float32)
         features = np.maximum.reduce([regions.brows, regions.eyes, regions.lips])
         both = worn.covered & (skin.likelihood > 0.5) & (features < 0.0) & dull
-        return Patch(seen_of_exposed(light, model_view), matte, hull, both, worn.coordinates)
+        return Patch(seen_of_exposed(light, model_view), matte, hull, both, worn.coordinates, pixel)
+
+    def _shown(self, seen: Seen) -> Seen:
+        """The face as the swapper's network has it, where the crop is the enhancer's."""
+        if self._enhancer is None:
+            return seen
+        own = self._own(seen.mesh)
+        picture = warp_affine(seen.picture, invert(own.plate_to_crop), own.size)
+        return seen._replace(picture=picture, mesh=own.points(seen.mesh))
+
+    def _own(self, mesh: NDArray[np.floating]) -> Crop:
+        """The crop of a face with this mesh as the swapper's network has it."""
+        side = self._network.size * self._boost
+        return Crop(picture_to_template(mesh, self._network.manifest.template, side), (side, side))
+
+    def _make(self, seen: Seen, share: Share | None) -> Made:
+        """The new face over the crop, enhanced where the recipe asks for it."""
+        size, enhancer = seen.picture.shape[:2], self._enhancer
+        face, mask = self._run(seen, share)
+        inside = crop_border(len(mask))
+        if enhancer is None:
+            return Made(face, mask, inside, 1.0)
+        to_network = self._own(seen.mesh).plate_to_crop
+        inside = warp_affine(inside[..., None], to_network, size, edge="zero")
+        # The enhancer is shown the new face in its plate, as it was trained to see one.
+        pasted = seen.picture + inside * (warp_affine(face, to_network, size, "cubic") - seen.picture)
+        enhanced = enhancer.enhance(np.asarray(pasted, np.float32), seen.shot.network)
+        mask = warp_affine(mask[..., None], to_network, size)
+        pixel = enhancer.pixel(size[0], 1.0 / scale_of(to_network), seen.shot.network)
+        return Made(enhanced, mask[..., 0], inside[..., 0], pixel)
 
     def _run(self, seen: Seen, share: Share | None) -> tuple[Float32, Float32]:
-        """The new face (h, w, 3), model view, and the network's own matte (h, w), over the crop."""
+        """The new face (h, w, 3), model view, and the network's own matte (h, w), over the network's crop."""
         network, boost = self._network, self._boost
         pictures, results = share.answer() if share else answers(network, [self.ask(seen)])[0]
         faces = network.faces(results["face"], pictures)
         made: tuple[Role, ...] = ("mask", "target mask")
         masks = [network.masks(results[role]) for role in made if role in results]
         whole = [fetch(join(mask[..., None], boost))[..., 0] for mask in masks]
-        mask = np.minimum.reduce([np.ones(seen.picture.shape[:2], np.float32), *whole])
+        mask = np.minimum.reduce([np.ones((network.size * boost, network.size * boost), np.float32), *whole])
         return fetch(join(faces, boost)), mask
 
 
@@ -163,9 +212,3 @@ def _wear(mesh: NDArray[np.float64], size: tuple[int, int]) -> Worn:
     raster.attributes[~raster.covered] = np.nan
     coordinates = np.ascontiguousarray(raster.attributes[..., :2])
     return Worn(raster.covered, np.nan_to_num(raster.attributes[..., 2]), coordinates, atlas.regions(coordinates))
-
-
-def _border(size: tuple[int, int]) -> Float32:
-    """0 at the crop's edge, 1 from BORDER on inside."""
-    down, across = (np.minimum(np.arange(side) + 0.5, side - np.arange(side) - 0.5) / (BORDER * side) for side in size)
-    return smoothstep(np.minimum(down[:, None], across[None]))

@@ -84,3 +84,8 @@ def picture_to_template(mesh: NDArray[np.floating], template: Template, size: in
     """The (2, 3) matrix from a mesh's picture to a crop of `size` pixels with the face as the template has it."""
     fit = fit_similarity(five_points(mesh), TEMPLATES[template] * size)
     return np.column_stack([fit.scale * fit.rotation, fit.shift])
+
+
+def scale_of(matrix: NDArray[np.floating]) -> float:
+    """How many pixels of the result one pixel of the source is, for a similarity (2, 3)."""
+    return float(np.sqrt(abs(np.linalg.det(matrix[:, :2]))))
