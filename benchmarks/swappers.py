@@ -1,8 +1,9 @@
 """Swappers with a network on two cores: frames a second by family and stage, and what the network's own part of it is.
 
-The plate is a face 420 pixels wide at 1080p, and 840 wide at 4K, in memory. The networks have the layers of what people
-bring and weights by chance (`benchmarks.networks`). Rows of a stage compare it with its whole frame, rows of a frame
-with its network. The peer of a batch are single runs of the same network on the same pictures, as FaceFusion does them.
+The plate, in memory, is a face 196 pixels wide at 1080p, and 392 wide at 4K. The networks have the layers of what
+people bring and weights by chance (`benchmarks.networks`). Rows of a stage compare it with its whole frame, rows of a
+frame with its network. The peer of a batch are single runs of the same network on the same pictures, as FaceFusion does
+them.
 """
 
 import argparse

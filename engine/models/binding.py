@@ -3,6 +3,8 @@
 onnxruntime is told the addresses of the inputs and of outputs that were made beforehand (IO binding). For CUDA graphs
 the arrays stay the same from run to run: what is fed is copied into them on the GPU. The path with CuPy's arrays is
 the same code as that with NumPy's, which the tests run, but for the name of the device; it has been run on no GPU.
+
+Nothing of `kernels` is used: a process that only tries a model has no need of a compiler.
 """
 
 import threading
@@ -11,9 +13,9 @@ from importlib import import_module
 from typing import Any
 
 import numpy as np
+from numpy.typing import NDArray
 
 from engine.models.devices import Device
-from kernels.launch import contiguous, empty
 
 # onnxruntime's run option that says which of its CUDA graphs a run is; -1 is a run without one.
 GRAPH, NO_GRAPH = "gpu_graph_id", "-1"
@@ -60,7 +62,27 @@ class Steady:
 
 def settled(array: Any, dtype: Any) -> Any:
     """The array, or where it is of another type or not row by row, a copy that is not: what can be bound."""
-    return contiguous(array.astype(dtype, copy=False))
+    array = array.astype(dtype, copy=False)
+    return array if array.flags.c_contiguous else array.copy()
+
+
+def empty(like: Any, shape: tuple[int, ...], dtype: Any) -> Any:
+    """A new array where `like` lies; what it holds is left to chance."""
+    return np.empty_like(like, dtype, shape=shape)
+
+
+def placed(like: Any, array: Any) -> Any:
+    """The array, moved to where `like` lies, CuPy's, if it is not there."""
+    if not isinstance(array, np.ndarray):
+        return array
+    there = empty(like, array.shape, array.dtype)
+    there[...] = import_module("cupy").asarray(array)
+    return there
+
+
+def fetched(array: Any) -> NDArray[Any]:
+    """The array in the host's memory. Waits for the GPU where it lies there."""
+    return array if isinstance(array, np.ndarray) else array.get()
 
 
 def _address(array: Any) -> int:

@@ -19,11 +19,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ModelError, ModelTimeout
-from engine.models.binding import GRAPH, NO_GRAPH, Steady, run_bound, settled
+from engine.models.binding import GRAPH, NO_GRAPH, Steady, empty, fetched, placed, run_bound, settled
 from engine.models.catalogue import FOLDER, MODELS, ModelSpec, Tensor, read_checked
 from engine.models.devices import CPU, CUDA, Device, devices_of, frame, providers_for
 from engine.models.legible import legible
-from kernels.launch import empty, fetch, place
 
 # The number of threads can decide how onnxruntime divides a sum, and with it the last bits. Measured with 1 to 8
 # threads: a single picture gave the same bits throughout, in all bundled networks and in generators of convolutions
@@ -100,10 +99,10 @@ class Model:
             if opened.graphs:
                 options.add_run_config_entry(GRAPH, NO_GRAPH)
             results = opened.session.run(
-                self._output_names, {name: fetch(array) for name, array in feeds.items()}, options
+                self._output_names, {name: fetched(array) for name, array in feeds.items()}, options
             )
-            return results if lifted is None else [place(lifted, result, result.dtype) for result in results]
-        there = {name: place(lifted, array, array.dtype) for name, array in feeds.items()}
+            return results if lifted is None else [placed(lifted, result) for result in results]
+        there = {name: placed(lifted, array) for name, array in feeds.items()}
         if opened.graphs:
             return opened.steady(there, outputs).run(opened.session, there, device, options)
         made = {name: empty(lifted, shape, dtype) for name, shape, dtype in outputs}

@@ -90,7 +90,6 @@ def test_arrays_that_are_not_numpys_are_bound_and_get_no_plain_run(monkeypatch):
         return Lifted(made[-1])
 
     monkeypatch.setattr(module, "empty", empty)
-    monkeypatch.setattr(module, "place", lambda like, array, dtype=np.float32: array)
     model = open_file(FOLDER / SPEC.file, SPEC)
     results = model.run({"input": Lifted(feeds(4)["input"])})
     assert len(made) == len(results) == 2
