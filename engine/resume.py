@@ -1,7 +1,8 @@
 """What the header of a frame says was done to it, and by it whether a frame is done already.
 
 A frame is done when a file with its final name is there whole, is not older than its plate frame, and says that it was
-made from the same recipe, the same tracks, the same pictures of the same persons, by the same version.
+made from the same recipe, as its keys have it in that frame, the same tracks, the same pictures of the same persons,
+by the same version.
 """
 
 import hashlib
@@ -15,6 +16,7 @@ from engine.errors import FaceplateError, IdentityError
 from engine.events import shown
 from engine.faces.tracks import Tracks
 from engine.folders import is_other_than_file
+from engine.keys import Keys
 from engine.outputs import layers_beside
 from engine.plates.header import attribute
 from engine.plates.holdout import Holdout
@@ -37,12 +39,11 @@ class Marks:
     def __init__(self, shot: Shot, plate: Plate, tracks: Tracks, consents: Sequence[Consent]) -> None:
         """Reads the bytes of the identities' pictures. Raises `IdentityError`."""
         persons = ", ".join(dict.fromkeys(consent.person for consent in consents))
-        self._replaced = f"face replaced by {portable(shot)['swapper']}; person: {persons}"
-        self._recipe = msgspec.json.encode(portable(shot), order="deterministic").decode()
-        self._output = shot.output
-        self.digest = _digest(
-            __version__,
-            digest(shot),
+        plain = portable(shot)
+        swappers = ", ".join(dict.fromkeys(entry["swapper"] or plain["swapper"] for entry in plain["replace"]))
+        self._replaced = f"face replaced by {swappers}; person: {persons}"
+        self._keys, self._output = Keys(shot), shot.output
+        self._parts = (
             tracks.digest(),
             plate.color.name,
             repr(plate.color.plate_to_rec709.tolist()),
@@ -57,7 +58,7 @@ class Marks:
         return {
             VERSION: __version__,
             SYNTHETIC: self._replaced if faces else "no face in this frame: unchanged",
-            RECIPE: self._recipe,
+            RECIPE: msgspec.json.encode(portable(self._keys.at(number)), order="deterministic").decode(),
             **self._made_from(number),
         }
 
@@ -72,14 +73,15 @@ class Marks:
             return False
 
     def _made_from(self, number: int) -> dict[str, str]:
-        """What tells whether a frame is done already; a holdout's frames may change one by one."""
+        """What tells whether a frame is done already; settings and a holdout's frames may change one by one."""
+        whole = _digest(__version__, digest(self._keys.at(number)), *self._parts)
         if self._holdout is None:
-            return {DIGEST: self.digest}
+            return {DIGEST: whole}
         try:
-            return {DIGEST: self.digest, HOLDOUT: _file_digest(self._holdout.path(number))}
+            return {DIGEST: whole, HOLDOUT: _file_digest(self._holdout.path(number))}
         except IdentityError:
             # It was not needed, where the frame has no face; where it was, the frame has failed.
-            return {DIGEST: self.digest, HOLDOUT: "none"}
+            return {DIGEST: whole, HOLDOUT: "none"}
 
 
 def _is_made(path: Path, made_from: Attributes) -> bool:

@@ -17,10 +17,12 @@ from engine.kept import NOTHING, Keep
 from engine.models.brought import Brought
 from engine.models.catalogue import canonical_mesh
 from engine.models.manifest import Role
+from engine.shot import Network
 from engine.swappers import atlas
 from engine.swappers.atlas import Regions
 from engine.swappers.base import Crop, Patch, Seen
 from engine.swappers.boost import join, split
+from engine.swappers.expression import keep_eyes, keep_mouth
 from engine.swappers.hull import face_hull, inner_part, matte_blur, smoothstep, unobstructed
 from engine.swappers.look import dull_skin, match_look
 from engine.swappers.references import smooth_over_mesh
@@ -78,7 +80,7 @@ class NetworkSwapper:
         bare = skin.bare & dull & worn.covered
         light = match_look(exposed(new, model_view), plate, regions, bare, bare, width, shot.match)
         hull = face_hull(worn.covered, worn.facing, regions, 1.0, shot.matte, width) * _border(picture.shape[:2])
-        free = unobstructed(skin, inner_part(regions), shot.matte.skin)
+        free = unobstructed(skin, inner_part(regions), shot.matte.skin) * _kept(worn, shot.network)
         matte = np.asarray(hull * gaussian(free, matte_blur(width)) * mask, np.float32)
         features = np.maximum.reduce([regions.brows, regions.eyes, regions.lips])
         both = worn.covered & (skin.likelihood > 0.5) & (features < 0.0) & dull
@@ -103,6 +105,12 @@ def _wear(mesh: NDArray[np.float64], size: tuple[int, int]) -> Worn:
     raster.attributes[~raster.covered] = np.nan
     coordinates = np.ascontiguousarray(raster.attributes[..., :2])
     return Worn(raster.covered, np.nan_to_num(raster.attributes[..., 2]), coordinates, atlas.regions(coordinates))
+
+
+def _kept(worn: Worn, settings: Network) -> Float32:
+    """1 on the patch, less where something of the plate's expression is kept."""
+    eyes = keep_eyes(worn.regions, worn.coordinates, np.zeros(2, np.float32), settings.eyes)
+    return eyes * keep_mouth(worn.regions, np.float32(0.0), settings.mouth)
 
 
 def _border(size: tuple[int, int]) -> Float32:
