@@ -62,9 +62,16 @@ LEFT, RIGHT = placed(0.4, 100.0), placed(0.45, 300.0)
 def render(plate, meshes, entries, *settings, swapper=GHOST):
     """The frame before and after in the model view, and the matte; entries: (face, swapper, reference) each."""
     tracks = tuple(
-        Track(id=place, person=place, frames=np.array([1], np.int32), mesh=mesh[None].astype(np.float32),
-              pose=np.zeros((1, 3), np.float32), confidence=np.ones(1, np.float32),
-              identity=np.zeros(128, np.float32), bridged=np.zeros(1, bool))  # fmt: skip
+        Track(
+            id=place,
+            person=place,
+            frames=np.array([1], np.int32),
+            mesh=mesh[None].astype(np.float32),
+            pose=np.zeros((1, 3), np.float32),
+            confidence=np.ones(1, np.float32),
+            identity=np.zeros(128, np.float32),
+            bridged=np.zeros(1, bool),
+        )  # fmt: skip
         for place, mesh in enumerate(meshes)
     )
     people = tuple(Replace(identity="person", face=face, swapper=own) for face, own, _ in entries)
