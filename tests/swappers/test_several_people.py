@@ -59,21 +59,23 @@ def placed(scale, x):
 LEFT, RIGHT = placed(0.4, 100.0), placed(0.45, 300.0)
 
 
+def _track(number, mesh):
+    """A face that is seen in frame 1 only."""
+    return Track(
+        id=number,
+        person=number,
+        frames=np.array([1], np.int32),
+        mesh=mesh[None].astype(np.float32),
+        pose=np.zeros((1, 3), np.float32),
+        confidence=np.ones(1, np.float32),
+        identity=np.zeros(128, np.float32),
+        bridged=np.zeros(1, bool),
+    )
+
+
 def render(plate, meshes, entries, *settings, swapper=GHOST):
     """The frame before and after in the model view, and the matte; entries: (face, swapper, reference) each."""
-    tracks = tuple(
-        Track(
-            id=place,
-            person=place,
-            frames=np.array([1], np.int32),
-            mesh=mesh[None].astype(np.float32),
-            pose=np.zeros((1, 3), np.float32),
-            confidence=np.ones(1, np.float32),
-            identity=np.zeros(128, np.float32),
-            bridged=np.zeros(1, bool),
-        )  # fmt: skip
-        for place, mesh in enumerate(meshes)
-    )
+    tracks = tuple(_track(place, mesh) for place, mesh in enumerate(meshes))
     people = tuple(Replace(identity="person", face=face, swapper=own) for face, own, _ in entries)
     shot = Shot(swapper=swapper, replace=people, output=Output(path="out", layers=("matte",)))
     shot = with_settings(shot, [*BARE, *settings])
