@@ -10,18 +10,19 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import IdentityError
+from engine.errors import IdentityError, RecipeError
 from engine.events import shown
 from engine.faces.mesh import face_width
 from engine.faces.tracks import FaceGeometry, Track, Tracks
 from engine.geometry import Box, extent
 from engine.kept import NOTHING, Keep, files_key
+from engine.keys import Keys
 from engine.layers import Layers
 from engine.mattes import ArtistMattes
 from engine.models.locate import open_named
 from engine.plates.color import PlateColor
 from engine.plates.frame import Frame
-from engine.shot import MESH, Shot, Strengths, matte_names, occlusion_networks
+from engine.shot import MESH, Shot, Strengths, matte_names, occlusion_networks, swappers_of
 from engine.swappers.base import Crop, Patch, Seen, Swapper
 from engine.swappers.dfm import DfmSwapper
 from engine.swappers.embedding import EmbeddingSwapper
@@ -32,7 +33,7 @@ from engine.swappers.references import Identity, find_pictures, load_identity
 from engine.swappers.strengths import strength_of
 from kernels.blend import matching_grain, seam_gain
 from kernels.composite import Counts, composite
-from kernels.view import make_view, view
+from kernels.view import ModelView, make_view, view
 from kernels.warp import invert, warp_affine
 from kernels.workspace import Workspace
 
@@ -101,21 +102,21 @@ class Renderer:
         With `keep` what a frame's faces are made from is kept for when the frame is rendered with other settings.
 
         Raises IdentityError for an identity that cannot be used, ModelError for a network that cannot, NoFace for a
-        face that is not in the shot, and PlateError for a matte that is not there.
+        face that is not in the shot, RecipeError for one that two entries replace, and PlateError for a matte that is
+        not there.
         """
-        exposure = tracks.exposure if shot.view.exposure == "auto" else shot.view.exposure
-        self._shot = shot
+        self._keys, self._exposure, self._to_rec709 = Keys(shot), tracks.exposure, color.plate_to_rec709
         self._mattes = ArtistMattes(shot)
         self._occluders = Occluders(occlusion_networks(shot.matte), keep)
         self._local = threading.local()
-        self._view = make_view(color.plate_to_rec709, exposure, shot.view.knee, shot.view.white)
         self.identities = read_identities(shot, keep) if identities is None else identities
         self._jobs = [
             _Job(swapper, track)
-            for entry, identity in zip(shot.replace, self.identities, strict=True)
-            for swapper in [_make_swapper(identity, shot, keep)]
+            for entry, identity, name in zip(shot.replace, self.identities, swappers_of(shot), strict=True)
+            for swapper in [_make_swapper(name, identity, shot.network.boost, keep)]
             for track in tracks.select(entry.face)
         ]
+        _refuse_twice(shot, tracks)
 
     @property
     def _scratch(self) -> Workspace:
@@ -140,7 +141,7 @@ class Renderer:
         All faces are looked at before the first is changed, and the larger, nearer ones come last.
         """
         stages: dict[str, float] = {}
-        shot = self._shot
+        shot = self._keys.at(frame.number)
         frame.changes_in(Box(0, 0, 0, 0))
         layers = Layers(frame, shot.output.layers, matte_names(shot.mattes))
         present = [(job.swapper, face) for job in self._jobs if (face := job.track.at(frame.number)) is not None]
@@ -151,27 +152,28 @@ class Renderer:
         total = Counts(*np.sum([Counts(0, 0, 0, 0), *counts], axis=0).tolist())
         return RenderReport(len(counts), stages, total._asdict())
 
+    def _view_of(self, shot: Shot) -> ModelView:
+        exposure = self._exposure if shot.view.exposure == "auto" else shot.view.exposure
+        return make_view(self._to_rec709, exposure, shot.view.knee, shot.view.white)
+
     def _look(self, frame: Frame, shot: Shot, swapper: Swapper, face: FaceGeometry) -> _Sight | None:
         crop = swapper.crop(face, frame.data_window)
         box = _box_of(crop).intersect(frame.data_window)
         if box.empty:
             return None
         plate = _unpremultiplied(frame.rgb(box), _alpha(frame, box))
-        seen = Seen(self._picture(plate, box, crop), crop.points(face.mesh), self._view, shot)
+        model_view = self._view_of(shot)
+        seen = Seen(_picture(plate, box, crop, model_view), crop.points(face.mesh), model_view, shot)
 
         def look(crop: Crop) -> Float32:
             around = _box_of(crop).union(box).intersect(frame.data_window)
-            return self._picture(_unpremultiplied(frame.rgb(around), _alpha(frame, around)), around, crop)
+            return _picture(_unpremultiplied(frame.rgb(around), _alpha(frame, around)), around, crop, model_view)
 
         return _Sight(swapper, face, crop, box, plate, seen, self._occluders.free(face, box, look))
 
-    def _picture(self, plate: Float32, box: Box, crop: Crop) -> Float32:
-        """A crop of the plate in the model view, from what `box` has of it."""
-        return view(_resampled(plate, invert(crop.from_box(box)), crop.size), self._view)
-
     def _replace(self, frame: Frame, layers: Layers, sight: _Sight, stages: dict[str, float]) -> Counts | None:
         """Replace one face; None when nothing of it is seen."""
-        shot = sight.seen.shot
+        shot, model_view = sight.seen.shot, sight.seen.model_view
         with _timed(stages, "swap"):
             patch = sight.swapper.swap(sight.seen)
             placed = self._place(patch, sight)
@@ -189,7 +191,7 @@ class Renderer:
             hull, skin = placed.hull, placed.skin
             scratch = self._scratch
             correction = seam_gain(
-                *(sight.plate, placed.pixels, hull, skin, self._view, width, amount),
+                *(sight.plate, placed.pixels, hull, skin, model_view, width, amount),
                 out=scratch.empty("render.correction", sight.plate, sight.plate.shape),
                 workspace=scratch,
             )
@@ -197,7 +199,7 @@ class Renderer:
             key, amount = (frame.number, shot.seed), shot.composite.grain
             origin = sight.box.x0, sight.box.y0
             grain = matching_grain(
-                *(sight.plate, placed.pixels, placed.matte, skin, self._view, *key, origin, amount),
+                *(sight.plate, placed.pixels, placed.matte, skin, model_view, *key, origin, amount),
                 out=scratch.empty("render.grain", sight.plate, sight.plate.shape),
                 workspace=scratch,
             )
@@ -206,7 +208,7 @@ class Renderer:
 
             def over(plate: Any, matte: Float32, alpha: Float32 | None) -> Counts:
                 layers = correction, grain, alpha
-                return Counts.of(composite(plate, placed.pixels, matte, SAME_GRID, self._view, *layers))
+                return Counts.of(composite(plate, placed.pixels, matte, SAME_GRID, model_view, *layers))
 
             full = None
             if "patch" in layers.names:
@@ -266,10 +268,22 @@ def _read_identity(folder: Path, keep: Keep) -> Identity:
     return load_identity(folder) if files is None else keep.get(("identity", files), lambda: load_identity(folder))
 
 
-def _make_swapper(identity: Identity, shot: Shot, keep: Keep) -> Swapper:
-    if shot.swapper == MESH:
+def _refuse_twice(shot: Shot, tracks: Tracks) -> None:
+    by: dict[int, str] = {}
+    for entry in shot.replace:
+        for track in tracks.select(entry.face):
+            if track.id in by:
+                raise RecipeError(
+                    f"A face is replaced twice: `{shown(by[track.id])}` and `{shown(entry.face)}` are the same one.",
+                    "Name each face in one [[replace]] only.",
+                )
+            by[track.id] = entry.face
+
+
+def _make_swapper(name: str, identity: Identity, boost: int, keep: Keep) -> Swapper:
+    if name == MESH:
         return MeshSwapper(identity, keep)
-    network, boost = open_named(shot.swapper, "embedding", "image", "dfm"), shot.network.boost
+    network = open_named(name, "embedding", "image", "dfm")
     match network.manifest.family:
         case "embedding":
             return EmbeddingSwapper(network, identity, boost, keep)
@@ -302,6 +316,11 @@ def _box_of(crop: Crop) -> Box:
     points = corners @ inverse[:, :2].T + inverse[:, 2]
     low, high = np.floor(points.min(0) + 1e-6).astype(int), np.ceil(points.max(0) - 1e-6).astype(int)
     return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+
+
+def _picture(plate: Float32, box: Box, crop: Crop, model_view: ModelView) -> Float32:
+    """A crop of the plate in the model view, from what `box` has of it."""
+    return view(_resampled(plate, invert(crop.from_box(box)), crop.size), model_view)
 
 
 def _resampled(array: Float32, out_to_source: NDArray[np.float64], size: tuple[int, ...]) -> Float32:

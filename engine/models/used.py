@@ -13,7 +13,7 @@ from engine.models import store
 from engine.models.files import sha256_of
 from engine.models.locate import locate
 from engine.models.manifest import Family, Manifest, adapter_digest, consent_of
-from engine.shot import MESH, Shot, is_model_file, occlusion_networks
+from engine.shot import MESH, Shot, is_model_file, occlusion_networks, swappers_of
 
 RECOGNISER = "arcface_w600k_r50"
 """Whose embeddings networks of the family embedding are told of."""
@@ -110,8 +110,9 @@ def with_licences_accepted(shot: Shot) -> Shot:
 
 def _named(shot: Shot) -> Iterator[tuple[str, tuple[Family, ...]]]:
     """The networks that the recipe itself names, and of what family each may be."""
-    if shot.swapper != MESH:
-        yield shot.swapper, SWAPPERS
+    for name in swappers_of(shot) or (shot.swapper,):
+        if name != MESH:
+            yield name, SWAPPERS
     for name in occlusion_networks(shot.matte):
         yield name, ("occlusion",)
 
