@@ -9,14 +9,14 @@ from scipy import ndimage
 
 from engine.errors import MatteError
 from engine.geometry import Box
-from engine.mattes import ArtistMattes, grown
+from engine.mattes import ArtistMattes, Float32, grown
 from engine.plates.frame import Frame
 from engine.shot import ArtistMatte, Matte, Shot
 
 SIDE = 96
 RNG = np.random.default_rng(5)
-SOFT = ndimage.gaussian_filter((RNG.random((SIDE, SIDE)) > 0.98).astype(np.float32), 2.0)
-SOFT = np.asarray(SOFT / SOFT.max(), np.float32)
+_DOTS = np.asarray(ndimage.gaussian_filter((RNG.random((SIDE, SIDE)) > 0.98).astype(np.float64), 2.0))
+SOFT: Float32 = np.asarray(_DOTS / _DOTS.max(), np.float32)
 BOX, WIDTH = Box(20, 30, 70, 80), 60.0
 
 
@@ -82,10 +82,9 @@ def test_softening_is_a_gaussian_in_parts_of_the_faces_width(drawn: Path, soften
 
 def test_what_lies_around_the_box_has_its_say(drawn: Path) -> None:
     """Both together: the box shows the same as the whole picture does."""
-    settings = {"grow": 0.15, "soften": 0.05}
-    entry = Shot(mattes=(ArtistMatte(path=str(drawn), **settings),))
+    entry = Shot(mattes=(ArtistMatte(path=str(drawn), grow=0.15, soften=0.05),))
     (whole,) = ArtistMattes(entry).read(frame(), Box(0, 0, SIDE, SIDE), WIDTH)
-    np.testing.assert_allclose(read(drawn, **settings), whole.values[30:80, 20:70], atol=1e-5)
+    np.testing.assert_allclose(read(drawn, grow=0.15, soften=0.05), whole.values[30:80, 20:70], atol=1e-5)
 
 
 def test_they_are_combined_in_their_order(drawn: Path) -> None:
@@ -94,7 +93,7 @@ def test_they_are_combined_in_their_order(drawn: Path) -> None:
         mattes=(ArtistMatte(path=str(drawn), combine="min"), ArtistMatte(path=str(drawn), strength=0.5, name="half")),
     )
     plain = SOFT[30:80, 20:70]
-    matte = np.full_like(plain, 0.8)
+    matte: Float32 = np.full(plain.shape, 0.8, np.float32)
     found = ArtistMattes(shot).read(frame(), BOX, WIDTH)
     for own in found:
         own.onto(matte, 0.8)

@@ -1,6 +1,5 @@
 """Occlusion networks in whole jobs: what they say is laid over the plate in its place, whatever makes the new face."""
 
-import sys
 from pathlib import Path
 
 import msgspec
@@ -15,11 +14,10 @@ from engine.faces.tracks import Tracks
 from engine.models.used import models_of, with_licences_accepted
 from engine.shot import Shot, digest, portable
 from kernels.view import make_view, view
-from tests.jobs.place import REPOSITORY, Record, read_exr, read_layers, shot_of
+from tests.jobs.place import Record, read_exr, read_layers, shot_of
 
 pytest.importorskip("onnx", reason="needs onnx to write a model")
-sys.path.append(str(REPOSITORY / "tests/swappers"))
-import tiny_networks as tiny
+from tests.swappers import tiny_networks as tiny
 
 LAYERS = "output.layers=matte,mattes"
 
@@ -64,9 +62,9 @@ def answer(name: str, seen: np.ndarray) -> np.ndarray:
 def test_what_a_network_says_of_a_pixel_lies_on_that_pixel(work: Path, models: Path, name: str) -> None:
     run(shot_of(work, "out", LAYERS, f"matte.occlusion={name}"))
     found = layers(work)
-    inside = ndimage.binary_erosion(found["matte.hull"] > 0.5, iterations=3)
+    inside = np.asarray(ndimage.binary_erosion(found["matte.hull"] > 0.5, iterations=3), np.bool_)
     expected = answer(name, seen_plate(work))
-    ours, theirs = (ndimage.gaussian_filter(values, 2.0) for values in (found["matte.occluders"], expected))
+    ours, theirs = (np.asarray(ndimage.gaussian_filter(one, 2.0)) for one in (found["matte.occluders"], expected))
     assert np.ptp(theirs[inside]) > 0.2
     np.testing.assert_allclose(ours[inside], theirs[inside], atol=0.04)
     assert np.corrcoef(ours[inside], theirs[inside])[0, 1] > 0.98

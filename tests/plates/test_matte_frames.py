@@ -41,7 +41,7 @@ def read(path: Path, wanted: Wanted = FIRST, box: Box = WINDOW, display: Box = W
 def by_oiio(path: Path, channel: str, part: int = 0) -> np.ndarray:
     picture = OpenImageIO.ImageBuf(str(path), part, 0)
     index = picture.spec().channelindex(channel)
-    return picture.get_pixels(OpenImageIO.FLOAT)[..., index]
+    return np.asarray(picture.get_pixels(OpenImageIO.FLOAT))[..., index]
 
 
 @pytest.mark.parametrize("kind", [np.float16, np.float32, np.uint32])
