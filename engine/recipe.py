@@ -5,7 +5,6 @@ What is said in it of a setting comes from `engine.settings`.
 
 import difflib
 import os
-import reprlib
 import tomllib
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -15,21 +14,17 @@ import msgspec
 import tomlkit
 from msgspec import inspect
 
-from engine import toml_file
+from engine import keys, toml_file
 from engine.errors import OutputError, OutputRefused, RecipeError
 from engine.events import shown
 from engine.folders import make_folder
 from engine.provenance import consent
-from engine.settings import Setting, sections, settings, unknown
+from engine.settings import Setting, brief, check_value, sections, settings, unknown
 from engine.shot import Shot, is_model_file, matte_names, occlusion_networks
 
 LIKE = "like:"
 MATTES = "mattes"
 SUFFIX = ".toml"
-
-# Values as errors quote them: those that are nested deeply, or long, in part.
-_brief = reprlib.Repr()
-_brief.maxstring = _brief.maxother = 100
 
 
 def load(path: Path) -> Shot:
@@ -78,13 +73,14 @@ def parse(plain: dict[str, Any]) -> Shot:
     names = matte_names(shot.mattes)
     if twice := next((name for name in names if names.count(name) > 1), ""):
         raise RecipeError(f"Two mattes have the name `{twice}`.", "Give each a name of its own.")
+    keys.check(shot.key)
     return shot
 
 
 def with_settings(shot: Shot, assignments: Iterable[str]) -> Shot:
     """The recipe with `key=value` settings changed; `replace.face`, every person's. Raises `RecipeError`.
 
-    Where there is no matte of the artist yet, one of its settings begins one.
+    A setting that is changed loses its keys. Where there is no matte of the artist yet, one of its settings begins one.
     """
     known = settings()
     plain = msgspec.to_builtins(shot)
@@ -103,6 +99,7 @@ def with_settings(shot: Shot, assignments: Iterable[str]) -> Shot:
             raise RecipeError(f"`{name}` is a setting of nothing: the recipe has no [[{section}]].")
         for table in tables if known[name].listed else [tables]:
             table[key] = _value(text.strip(), known[name].annotation)
+        plain["key"] = keys.without(plain["key"], name)
     return parse(plain)
 
 
@@ -174,11 +171,11 @@ def _check(plain: dict[str, Any]) -> None:
     """Raise for the first entry that is unknown or not what its setting may be."""
     for name, value in plain.items():
         if not isinstance(name, str):
-            raise unknown(_brief.repr(name))
+            raise unknown(brief(name))
         if name in sections():
             _check_section(name, value)
         elif name in settings():
-            _check_value(value, settings()[name])
+            check_value(value, settings()[name])
         elif isinstance(value, dict) and (near := difflib.get_close_matches(name, sections(), n=1)):
             raise RecipeError(f"There is no section `{shown(name)}`.", f"Did you mean `{near[0]}`?")
         else:
@@ -193,30 +190,16 @@ def _check_section(name: str, value: Any) -> None:
         raise RecipeError(f"`{name}` is a section of the recipe, not a value.", f"Write {form} on a line of its own.")
     if most and len(entries) > most:
         raise RecipeError(f"`{name}` is there {len(entries)} times; {most} are the most.")
-    needed = [
-        one for one in settings().values() if one.name.startswith(f"{name}.") and one.default is msgspec.NODEFAULT
-    ]
+    known = {one.name.rpartition(".")[2]: one for one in settings().values() if one.name.startswith(f"{name}.")}
+    needed = [key for key, setting in known.items() if setting.default is msgspec.NODEFAULT]
     for entry in entries:
         for key, inner in entry.items():
-            if not isinstance(key, str) or f"{name}.{key}" not in settings():
-                raise unknown(f"{name}.{key if isinstance(key, str) else _brief.repr(key)}")
-            _check_value(inner, settings()[f"{name}.{key}"])
-        for setting in needed:
-            if setting.name.rpartition(".")[2] not in entry:
-                raise RecipeError(f"A [[{name}]] has no `{setting.name}`.", setting.description)
-
-
-def _check_value(value: Any, setting: Setting) -> None:
-    try:
-        msgspec.convert(value, setting.annotation)
-        if isinstance(value, str) and "\0" in value:
-            # No path may hold it, and the system's calls say so each in its own way.
-            raise msgspec.ValidationError
-    except msgspec.ValidationError as error:
-        raise RecipeError(
-            f"`{setting.name}` cannot be {shown(_brief.repr(value))}: expected {setting.expects}.",
-            setting.description,
-        ) from error
+            if key not in known:
+                raise unknown(f"{name}.{key if isinstance(key, str) else brief(key)}")
+            check_value(inner, known[key])
+        missing = next((key for key in needed if key not in entry), None)
+        if missing:
+            raise RecipeError(f"A [[{name}]] has no `{missing}`.", known[missing].description)
 
 
 def _value(text: str, annotation: Any) -> Any:
@@ -242,11 +225,11 @@ def with_paths(shot: Shot, change: Callable[[str], str]) -> Shot:
     def changed(text: str) -> str:
         return change(text) if text else ""
 
+    def model(text: str) -> str:
+        return changed(text) if is_model_file(text) else text
+
     def face(text: str) -> str:
         return LIKE + changed(text.removeprefix(LIKE)) if text.startswith(LIKE) else text
-
-    def model(name: str) -> str:
-        return changed(name) if is_model_file(name) else name
 
     replace, networks = msgspec.structs.replace, occlusion_networks(shot.matte)
     return replace(
@@ -257,6 +240,9 @@ def with_paths(shot: Shot, change: Callable[[str], str]) -> Shot:
         plate=replace(shot.plate, path=changed(shot.plate.path)),
         matte=replace(shot.matte, holdout=changed(shot.matte.holdout), occlusion=", ".join(map(model, networks))),
         mattes=tuple(replace(one, path=changed(one.path)) for one in shot.mattes),
-        replace=tuple(replace(one, identity=changed(one.identity), face=face(one.face)) for one in shot.replace),
+        replace=tuple(
+            replace(one, identity=changed(one.identity), face=face(one.face), swapper=model(one.swapper))
+            for one in shot.replace
+        ),
         output=replace(shot.output, path=changed(shot.output.path)),
     )

@@ -10,13 +10,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
-from engine.errors import IdentityError
+from engine.errors import IdentityError, RecipeError
 from engine.events import shown
 from engine.faces.course import course_at
 from engine.faces.mesh import face_width
 from engine.faces.tracks import FaceGeometry, Track, Tracks
 from engine.geometry import Box, extent
 from engine.kept import NOTHING, Keep, files_key
+from engine.keys import Keys
 from engine.layers import Layers
 from engine.mattes import ArtistMattes
 from engine.models.devices import for_frame
@@ -24,7 +25,7 @@ from engine.models.locate import open_named
 from engine.models.used import SWAPPERS
 from engine.plates.color import PlateColor
 from engine.plates.frame import Frame
-from engine.shot import MESH, Shot, Strengths, matte_names, occlusion_networks
+from engine.shot import MESH, Network, Shot, Strengths, matte_names, occlusion_networks, swappers_of
 from engine.swappers.base import Crop, Patch, Seen, Swapper
 from engine.swappers.detail_return import Returned, return_detail
 from engine.swappers.dfm import DfmSwapper
@@ -40,7 +41,7 @@ from engine.swappers.templates import scale_of
 from engine.swappers.together import swap_all
 from kernels.blend import matching_grain, seam_gain
 from kernels.composite import Counts, composite
-from kernels.view import make_view, view
+from kernels.view import ModelView, make_view, view
 from kernels.warp import invert, warp_affine
 from kernels.workspace import Workspace
 
@@ -109,21 +110,21 @@ class Renderer:
         With `keep` what a frame's faces are made from is kept for when the frame is rendered with other settings.
 
         Raises IdentityError for an identity that cannot be used, ModelError for a network that cannot, NoFace for a
-        face that is not in the shot, and PlateError for a matte that is not there.
+        face that is not in the shot, RecipeError for one that two entries replace, and PlateError for a matte that is
+        not there.
         """
-        exposure = tracks.exposure if shot.view.exposure == "auto" else shot.view.exposure
-        self._shot = shot
+        self._keys, self._exposure, self._to_rec709 = Keys(shot), tracks.exposure, color.plate_to_rec709
         self._mattes = ArtistMattes(shot)
         self._occluders = Occluders(occlusion_networks(shot.matte), keep)
         self._local = threading.local()
-        self._view = make_view(color.plate_to_rec709, exposure, shot.view.knee, shot.view.white)
         self.identities = read_identities(shot, keep) if identities is None else identities
         self._jobs = [
             _Job(swapper, track)
-            for entry, identity in zip(shot.replace, self.identities, strict=True)
-            for swapper in [_make_swapper(identity, shot, keep)]
+            for entry, identity, name in zip(shot.replace, self.identities, swappers_of(shot), strict=True)
+            for swapper in [_make_swapper(name, identity, shot.network, keep)]
             for track in tracks.select(entry.face)
         ]
+        _refuse_twice(shot, tracks)
 
     @property
     def at_once(self) -> int:
@@ -159,7 +160,7 @@ class Renderer:
 
     def _render(self, frame: Frame) -> RenderReport:
         stages: dict[str, float] = {}
-        shot = self._shot
+        shot = self._keys.at(frame.number)
         frame.changes_in(Box(0, 0, 0, 0))
         layers = Layers(frame, shot.output.layers, matte_names(shot.mattes))
         present = [(job, face) for job in self._jobs if (face := job.track.at(frame.number)) is not None]
@@ -172,30 +173,31 @@ class Renderer:
         total = Counts(*np.sum([Counts(0, 0, 0, 0), *counts], axis=0).tolist())
         return RenderReport(len(counts), stages, total._asdict())
 
+    def _view_of(self, shot: Shot) -> ModelView:
+        exposure = self._exposure if shot.view.exposure == "auto" else shot.view.exposure
+        return make_view(self._to_rec709, exposure, shot.view.knee, shot.view.white)
+
     def _look(self, frame: Frame, shot: Shot, job: _Job, face: FaceGeometry) -> _Sight | None:
         crop = job.swapper.crop(face, frame.data_window)
         box = _box_of(crop).intersect(frame.data_window)
         if box.empty:
             return None
         plate = _unpremultiplied(frame.rgb(box), _alpha(frame, box))
-        course = course_at(job.track, frame.number) if shot.swapper == MESH else None
-        seen = Seen(self._picture(plate, box, crop), crop.points(face.mesh), self._view, shot, course)
+        model_view = self._view_of(shot)
+        course = course_at(job.track, frame.number) if isinstance(job.swapper, MeshSwapper) else None
+        seen = Seen(_picture(plate, box, crop, model_view), crop.points(face.mesh), model_view, shot, course)
 
         def look(crop: Crop) -> Float32:
             around = _box_of(crop).union(box).intersect(frame.data_window)
-            return self._picture(_unpremultiplied(frame.rgb(around), _alpha(frame, around)), around, crop)
+            return _picture(_unpremultiplied(frame.rgb(around), _alpha(frame, around)), around, crop, model_view)
 
         return _Sight(job.swapper, face, crop, box, plate, seen, self._occluders.free(face, box, look))
-
-    def _picture(self, plate: Float32, box: Box, crop: Crop) -> Float32:
-        """A crop of the plate in the model view, from what `box` has of it."""
-        return view(_resampled(plate, invert(crop.from_box(box)), crop.size), self._view)
 
     def _replace(
         self, frame: Frame, layers: Layers, sight: _Sight, patches: Iterator[Patch], stages: dict[str, float]
     ) -> Counts | None:
         """Replace one face by the next of the patches; None when nothing of it is seen."""
-        shot = sight.seen.shot
+        shot, model_view = sight.seen.shot, sight.seen.model_view
         with _timed(stages, "swap"):
             patch = next(patches)
             placed = self._place(patch, sight)
@@ -216,7 +218,7 @@ class Renderer:
             hull, skin = placed.hull, placed.skin
             scratch = self._scratch
             correction = seam_gain(
-                *(sight.plate, placed.pixels, hull, skin, self._view, width, amount),
+                *(sight.plate, placed.pixels, hull, skin, model_view, width, amount),
                 out=scratch.empty("render.correction", sight.plate, sight.plate.shape),
                 workspace=scratch,
             )
@@ -224,7 +226,7 @@ class Renderer:
             key, amount = (frame.number, shot.seed), shot.composite.grain
             origin = sight.box.x0, sight.box.y0
             grain = matching_grain(
-                *(sight.plate, placed.pixels, placed.matte, skin, self._view, *key, origin, amount),
+                *(sight.plate, placed.pixels, placed.matte, skin, model_view, *key, origin, amount),
                 out=scratch.empty("render.grain", sight.plate, sight.plate.shape),
                 workspace=scratch,
             )
@@ -235,7 +237,7 @@ class Renderer:
 
             def over(plate: Any, matte: Float32, alpha: Float32 | None) -> Counts:
                 layers = correction, grain, alpha
-                return Counts.of(composite(plate, placed.pixels, matte, SAME_GRID, self._view, *layers))
+                return Counts.of(composite(plate, placed.pixels, matte, SAME_GRID, model_view, *layers))
 
             full = None
             if "patch" in layers.names:
@@ -257,7 +259,7 @@ class Renderer:
         """The patch with the plate's own skin texture, as far as the recipe asks for it."""
         pixel, width = patch.pixel / scale_of(sight.crop.plate_to_crop), face_width(sight.face.mesh)
         amount = sight.seen.shot.network.detail
-        return return_detail(sight.plate, placed.pixels, placed.texture, self._view, pixel, width, amount)
+        return return_detail(sight.plate, placed.pixels, placed.texture, sight.seen.model_view, pixel, width, amount)
 
     def _place(self, patch: Patch, sight: _Sight) -> _Placed:
         to_crop, size = sight.crop.from_box(sight.box), (sight.box.height, sight.box.width)
@@ -305,11 +307,23 @@ def _read_identity(folder: Path, keep: Keep) -> Identity:
     )
 
 
-def _make_swapper(identity: Identity, shot: Shot, keep: Keep) -> Swapper:
-    if shot.swapper == MESH:
+def _refuse_twice(shot: Shot, tracks: Tracks) -> None:
+    by: dict[int, str] = {}
+    for entry in shot.replace:
+        for track in tracks.select(entry.face):
+            if track.id in by:
+                raise RecipeError(
+                    f"A face is replaced twice: `{shown(by[track.id])}` and `{shown(entry.face)}` are the same one.",
+                    "Name each face in one [[replace]] only.",
+                )
+            by[track.id] = entry.face
+
+
+def _make_swapper(name: str, identity: Identity, settings: Network, keep: Keep) -> Swapper:
+    if name == MESH:
         return MeshSwapper(identity, keep)
-    network, boost = open_named(shot.swapper, *SWAPPERS), shot.network.boost
-    enhancer = Enhancer(open_named(shot.network.enhancer, "enhancer"), shot.network) if shot.network.enhancer else None
+    network, boost = open_named(name, *SWAPPERS), settings.boost
+    enhancer = Enhancer(open_named(settings.enhancer, "enhancer"), settings) if settings.enhancer else None
     match network.manifest.family:
         case "embedding":
             return EmbeddingSwapper(network, identity, boost, keep, enhancer)
@@ -342,6 +356,11 @@ def _box_of(crop: Crop) -> Box:
     points = corners @ inverse[:, :2].T + inverse[:, 2]
     low, high = np.floor(points.min(0) + 1e-6).astype(int), np.ceil(points.max(0) - 1e-6).astype(int)
     return Box(int(low[0]), int(low[1]), int(high[0]), int(high[1]))
+
+
+def _picture(plate: Float32, box: Box, crop: Crop, model_view: ModelView) -> Float32:
+    """A crop of the plate in the model view, from what `box` has of it."""
+    return view(_resampled(plate, invert(crop.from_box(box)), crop.size), model_view)
 
 
 def _resampled(array: Float32, out_to_source: NDArray[np.float64], size: tuple[int, ...]) -> Float32:

@@ -1,8 +1,8 @@
 """What the header of a frame says was done to it, and by it whether a frame is done already.
 
 A frame is done when a file with its final name is there whole, is not older than its plate frame, and says that it was
-made from the same recipe, the same tracks, the same pictures of the same persons, by the same networks, by the same
-version.
+made from the same recipe, as its keys have it in that frame, the same tracks, the same pictures of the same persons,
+by the same networks, by the same version.
 """
 
 import hashlib
@@ -16,6 +16,7 @@ from engine.errors import FaceplateError, IdentityError
 from engine.events import shown
 from engine.faces.tracks import Tracks
 from engine.folders import is_other_than_file
+from engine.keys import Keys
 from engine.mattes import ArtistMattes
 from engine.models.used import check_licences, models_of
 from engine.outputs import layers_beside
@@ -43,12 +44,11 @@ class Marks:
         licences = check_licences(shot)
         self._licence = {LICENCE: msgspec.json.encode(licences).decode()} if licences else {}
         persons = ", ".join(dict.fromkeys(consent.person for consent in consents))
-        self._replaced = f"face replaced by {portable(shot)['swapper']}; person: {persons}"
-        self._recipe = msgspec.json.encode(portable(shot), order="deterministic").decode()
-        self._output = shot.output
-        self.digest = _digest(
-            __version__,
-            digest(shot),
+        plain = portable(shot)
+        swappers = ", ".join(dict.fromkeys(entry["swapper"] or plain["swapper"] for entry in plain["replace"]))
+        self._replaced = f"face replaced by {swappers}; person: {persons}"
+        self._keys, self._output = Keys(shot), shot.output
+        self._parts = (
             tracks.digest(),
             plate.color.name,
             repr(plate.color.plate_to_rec709.tolist()),
@@ -65,7 +65,7 @@ class Marks:
             VERSION: __version__,
             SYNTHETIC: self._replaced if faces else "no face in this frame: unchanged",
             **(self._licence if faces else {}),
-            RECIPE: self._recipe,
+            RECIPE: msgspec.json.encode(portable(self._keys.at(number)), order="deterministic").decode(),
             **self._made_from(number),
         }
 
@@ -80,15 +80,16 @@ class Marks:
             return False
 
     def _made_from(self, number: int) -> dict[str, str]:
-        """What tells whether a frame is done already; the frames of a matte beside the plate may change one by one."""
+        """What tells whether a frame is done already; settings and the frames of a matte may change one by one."""
+        whole = _digest(__version__, digest(self._keys.at(number)), *self._parts)
         files = self._mattes.files(number)
         if not files:
-            return {DIGEST: self.digest}
+            return {DIGEST: whole}
         try:
-            return {DIGEST: self.digest, MATTES: _digest(*map(_file_digest, files))}
+            return {DIGEST: whole, MATTES: _digest(*map(_file_digest, files))}
         except IdentityError:
             # They were not needed, where the frame has no face; where they were, the frame has failed.
-            return {DIGEST: self.digest, MATTES: "none"}
+            return {DIGEST: whole, MATTES: "none"}
 
 
 def _is_made(path: Path, made_from: Attributes) -> bool:

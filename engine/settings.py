@@ -6,6 +6,7 @@ under a `[[…]]` of its own, is a tuple of structs, and the most of them is the
 
 import difflib
 import functools
+import reprlib
 from collections.abc import Iterator
 from typing import Any, NamedTuple
 
@@ -15,13 +16,17 @@ from msgspec.structs import FieldInfo, fields
 
 from engine.errors import RecipeError
 from engine.events import shown
-from engine.shot import Shot
+from engine.shot import KEYABLE, Shot
+
+_brief = reprlib.Repr()
+_brief.maxstring = _brief.maxother = 100
 
 
 class Setting(NamedTuple):
     """One setting: its dotted name, its default, what it may be, in words, what it does, and its type.
 
-    The default is `msgspec.NODEFAULT` where it must be given. listed: its section may be there several times.
+    The default is `msgspec.NODEFAULT` where it must be given. listed: its section may be there several times. keyable:
+    it is a number that may differ from frame to frame.
     """
 
     name: str
@@ -30,6 +35,7 @@ class Setting(NamedTuple):
     description: str
     annotation: Any
     listed: bool
+    keyable: bool
 
 
 class Section(NamedTuple):
@@ -75,6 +81,25 @@ def unknown(name: str) -> RecipeError:
     return RecipeError(f"There is no setting `{shown(name)}`.", hint)
 
 
+def check_value(value: Any, setting: Setting) -> None:
+    """Raise RecipeError where a setting cannot have this value."""
+    try:
+        msgspec.convert(value, setting.annotation)
+        if isinstance(value, str) and "\0" in value:
+            # No path may hold it, and the system's calls say so each in its own way.
+            raise msgspec.ValidationError
+    except msgspec.ValidationError as error:
+        raise RecipeError(
+            f"`{setting.name}` cannot be {shown(brief(value))}: expected {setting.expects}.",
+            setting.description,
+        ) from error
+
+
+def brief(value: Any) -> str:
+    """A value as errors quote it: in part, where it is long or nested deeply."""
+    return _brief.repr(value)
+
+
 def _settings() -> Iterator[Setting]:
     for field in fields(Shot):
         section = sections().get(field.name)
@@ -90,7 +115,17 @@ def _setting(field: FieldInfo, section: str, *, listed: bool) -> Setting:
     if isinstance(kind, inspect.Metadata):
         expects = (kind.extra or {}).get("expects", "")
         description = (kind.extra_json_schema or {}).get("description", "")
-    return Setting(section + field.name, field.default, expects or _expects(kind), description, field.type, listed)
+    keyable = section.rstrip(".") in KEYABLE and _is_continuous(kind)
+    expects = expects or _expects(kind)
+    return Setting(section + field.name, field.default, expects, description, field.type, listed, keyable)
+
+
+def _is_continuous(kind: inspect.Type) -> bool:
+    if isinstance(kind, inspect.Metadata):
+        return _is_continuous(kind.type)
+    if isinstance(kind, inspect.UnionType):
+        return any(map(_is_continuous, kind.types))
+    return isinstance(kind, inspect.FloatType)
 
 
 def _expects(kind: inspect.Type) -> str:

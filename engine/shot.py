@@ -19,7 +19,10 @@ Compression = Literal["same", "none", "rle", "zips", "zip", "piz"]
 Chunks = Literal["auto", "same", "stored"]
 Keeps = Literal["matte", "holdout"]
 Combine = Literal["multiply", "min"]
+Interpolation = Literal["smooth", "linear", "hold"]
 MESH = "mesh"
+# Sections whose numbers a frame has for itself.
+KEYABLE = ("view", "mesh", "network", "match", "matte", "regions", "composite")
 # Parts of the matte that are layers of their own, beside those of the artist.
 PARTS = ("hull", "facing", "occlusion", "occluders", "model", "regions")
 _MODELS = (".onnx", ".dfm")
@@ -57,6 +60,13 @@ class Replace(msgspec.Struct, frozen=True, kw_only=True):
             description="Which face of the plate is replaced.",
         ),
     ] = "largest"
+    swapper: Annotated[
+        str,
+        Meta(
+            extra={"expects": "as the recipe's swapper, or empty"},
+            description="What makes this person's face; empty means the recipe's swapper.",
+        ),
+    ] = ""
 
 
 class Solve(msgspec.Struct, frozen=True, kw_only=True):
@@ -104,7 +114,9 @@ class View(msgspec.Struct, frozen=True, kw_only=True):
 class Mesh(msgspec.Struct, frozen=True, kw_only=True):
     """The built-in mesh swapper: how much of the person is put in, and where the plate's own face stays."""
 
-    shape: Annotated[Fraction, Meta(description="How far the inner face takes the person's shape.")] = 0.85
+    shape: Annotated[
+        Fraction, Meta(description="How far the inner face takes the person's shape; a network makes its own.")
+    ] = 0.85
     forehead: Annotated[Fraction, Meta(description="How much of the forehead above the brows is replaced.")] = 0.45
     brows: Annotated[Fraction, Meta(description="How far the plate's own brows are filled with skin first.")] = 1.0
     eyes: Annotated[Fraction, Meta(description="How far the plate's own eyes are kept.")] = 1.0
@@ -115,6 +127,8 @@ class Mesh(msgspec.Struct, frozen=True, kw_only=True):
 class Network(msgspec.Struct, frozen=True, kw_only=True):
     """Swappers with a network: how large a picture it makes, and how far it goes."""
 
+    eyes: Annotated[Fraction, Meta(description="How far the plate's own eyes are kept.")] = 0.0
+    mouth: Annotated[Fraction, Meta(description="How far the plate's own inner mouth is kept.")] = 0.0
     boost: Annotated[
         int,
         Meta(ge=1, le=8, description="Pixel boost: how many times the network's own size the new face is made at."),
@@ -160,6 +174,10 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     contrast: Annotated[Fraction, Meta(description="How far it takes the plate's contrast.")] = 0.8
     low_frequency: Annotated[Fraction, Meta(description="How far it takes the broad light and shade.")] = 0.5
     sharpness: Annotated[Fraction, Meta(description="How far it takes the plate's sharpness.")] = 1.0
+    exposure: Annotated[
+        float,
+        Meta(ge=-4.0, le=4.0, description="Light of the new face after that, in stops; 0 leaves it as it is."),
+    ] = 0.0
 
 
 class Matte(msgspec.Struct, frozen=True, kw_only=True):
@@ -295,6 +313,24 @@ class Output(msgspec.Struct, frozen=True, kw_only=True):
     ] = "auto"
 
 
+class Key(msgspec.Struct, frozen=True, kw_only=True):
+    """What a setting is in one frame; it goes from key to key, and stays before the first and after the last."""
+
+    setting: Annotated[
+        str,
+        Meta(
+            extra={"expects": "the dotted name of a setting that can have keys, such as composite.opacity"},
+            description="Setting that has the key.",
+        ),
+    ]
+    frame: Annotated[int, Meta(ge=-(2**31), le=2**31 - 1, description="Frame of the plate, by its number.")]
+    value: Annotated[float, Meta(ge=-1e6, le=1e6, description="The setting in that frame, within its own range.")]
+    interpolation: Annotated[
+        Interpolation,
+        Meta(description="How it goes on to the next key; smooth stays between the two, hold stays until the next."),
+    ] = "smooth"
+
+
 class Shot(msgspec.Struct, frozen=True, kw_only=True):
     """The recipe. Paths are as the process sees them; `engine.recipe` makes them relative to the file and back."""
 
@@ -330,6 +366,12 @@ class Shot(msgspec.Struct, frozen=True, kw_only=True):
     mattes: Annotated[tuple[ArtistMatte, ...], Meta(max_length=100)] = ()
     composite: Composite = Composite()
     output: Output = Output()
+    key: Annotated[tuple[Key, ...], Meta(max_length=5000)] = ()
+
+
+def swappers_of(shot: Shot) -> tuple[str, ...]:
+    """What makes the face of each entry of `replace`, in their order."""
+    return tuple(entry.swapper or shot.swapper for entry in shot.replace)
 
 
 def is_model_file(swapper: str) -> bool:
@@ -350,24 +392,24 @@ def matte_names(mattes: tuple[ArtistMatte, ...]) -> tuple[str, ...]:
 def portable(shot: Shot) -> dict[str, Any]:
     """The recipe as plain values, without what differs between machines and runs: for the header of a frame.
 
-    The folders of the plate, of mattes, of a model and of the identities are cut to their last name; the frames asked
+    The folders of the plate, of mattes, of models and of the identities are cut to their last name; the frames asked
     for, the tracks file and the output's place are left out.
     """
     plain = msgspec.to_builtins(shot)
     del plain["tracks"], plain["output"]["path"], plain["plate"]["frames"]
-    plain["swapper"] = _last_name(shot.swapper) if is_model_file(shot.swapper) else shot.swapper
-    if is_model_file(shot.network.enhancer):
-        plain["network"]["enhancer"] = _last_name(shot.network.enhancer)
+    plain["swapper"] = _portable_model(shot.swapper)
+    plain["network"]["enhancer"] = _portable_model(shot.network.enhancer)
     plain["plate"]["path"] = _last_name(shot.plate.path)
     plain["matte"]["holdout"] = _last_name(shot.matte.holdout)
     networks = occlusion_networks(shot.matte)
-    plain["matte"]["occlusion"] = ", ".join(_last_name(one) if is_model_file(one) else one for one in networks)
+    plain["matte"]["occlusion"] = ", ".join(map(_portable_model, networks))
     for entry, matte in zip(plain["mattes"], shot.mattes, strict=True):
         entry["path"] = _last_name(matte.path)
     for entry, replace in zip(plain["replace"], shot.replace, strict=True):
         entry["identity"] = _last_name(replace.identity)
         kind, colon, photo = replace.face.partition(":")
         entry["face"] = kind + colon + _last_name(photo)
+        entry["swapper"] = _portable_model(replace.swapper)
     return plain
 
 
@@ -386,6 +428,10 @@ def digest(shot: Shot) -> str:
         del entry["identity"]
         entry["face"] = entry["face"].partition(":")[0]
     return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()
+
+
+def _portable_model(name: str) -> str:
+    return _last_name(name) if is_model_file(name) else name
 
 
 def _last_name(path: str) -> str:

@@ -20,7 +20,7 @@ from engine.plates.plate import Plate
 from engine.plates.write import write_frame
 from engine.recipe import with_settings
 from engine.render import Renderer
-from engine.shot import Output, Replace, Shot, Solve
+from engine.shot import Key, Output, Replace, Shot, Solve
 from engine.solve import solve
 
 # The astronaut's head, and how much larger than the photo it is on the plate.
@@ -213,6 +213,26 @@ def test_a_plate_in_acescg_gets_the_same_face(job, light, identity, tmp_path):
 def test_opacity_zero_leaves_the_plate(job):
     before, after, _ = job.render("composite.opacity=0")
     np.testing.assert_array_equal(pixels(after), pixels(before))
+
+
+@pytest.mark.parametrize(
+    ("setting", "values", "between"),
+    [
+        ("composite.opacity", (0.2, 0.8), 0.5),
+        ("view.exposure", (0.5, 2.5), 1.5),
+        ("mesh.shape", (0.0, 1.0), 0.5),
+        ("match.exposure", (-1.0, 2.0), 0.5),
+    ],
+)
+def test_a_frame_between_two_keys_is_that_of_a_recipe_without_keys(job, setting, values, between):
+    keys = tuple(Key(setting=setting, frame=2 * place, value=value) for place, value in enumerate(values))
+    keyed = msgspec.structs.replace(job.shot, key=keys)
+    frame = job.plate.read(1)
+    Renderer(keyed, job.tracks, job.plate.color).render(frame)
+    _, still, _ = job.render(f"{setting}={between}")
+    _, plain, _ = job.render()
+    np.testing.assert_array_equal(pixels(frame), pixels(still))
+    assert (pixels(frame) != pixels(plain)).any()
 
 
 def test_faces_that_overlap_and_broken_pixels_recomp_from_the_layers(job, light, identity):

@@ -5,7 +5,7 @@ from engine.cli.session import session
 
 
 def settings() -> None:
-    """List every setting for --set and for recipes: its default, its range, and what it does."""
+    """List every setting for --set and for recipes: its default, what it does, its range, and keys."""
     with session(patient=False):
         import msgspec
 
@@ -16,4 +16,5 @@ def settings() -> None:
             default = msgspec.json.encode(setting.default).decode() if given else "(must be given)"
             each = f", in each [[{setting.name.partition('.')[0]}]]" if setting.listed else ""
             line(f"{setting.name} = {default}")
-            line(f"    {setting.description} ({setting.expects}{each})")
+            keyable = ", can have keys" if setting.keyable else ""
+            line(f"    {setting.description} ({setting.expects}{each}{keyable})")

@@ -32,8 +32,6 @@ _PATIENCE = 300.0
 # What the clip says itself, and what is said on the command line or where a model is installed. Nor has it the artist's
 # mattes: Blender's own are masks, and go to the holdout.
 _LEFT_OUT = ("plate.path", "accepted_licences")
-# Sections whose values may differ from frame to frame.
-_ANIMATABLE = ("mesh", "network", "match", "matte", "regions", "composite")
 _PATHS = {
     "tracks": "FILE_PATH",
     "output.path": "DIR_PATH",
@@ -157,7 +155,7 @@ def properties() -> list[dict[str, Any]]:
             switch = {"name": "Automatic", "description": common["description"], "default": True}
             made.append(_entry(f"{setting.name}_automatic", "BoolProperty", switch) | {"stands_for": form.word})
             options["default"] = 1.0
-        animatable = ["ANIMATABLE"] if section in _ANIMATABLE and kind != "StringProperty" else []
+        animatable = ["ANIMATABLE"] if setting.keyable else []
         made.append(_entry(setting.name, kind, {"default": setting.default, "options": animatable} | common | options))
     return made
 

@@ -12,7 +12,7 @@ from engine.models import store
 from engine.models.locate import locate
 from engine.models.manifest import Family, Manifest, adapter_digest, consent_of
 from engine.models.opened import Located, content_of, ensure_tried
-from engine.shot import MESH, Shot, is_model_file, occlusion_networks
+from engine.shot import MESH, Shot, is_model_file, occlusion_networks, swappers_of
 
 RECOGNISER = "arcface_w600k_r50"
 """Whose embeddings networks of the family embedding are told of."""
@@ -123,10 +123,11 @@ def _located(shot: Shot) -> dict[str, Located]:
 
 def _named(shot: Shot) -> Iterator[tuple[str, tuple[Family, ...]]]:
     """The networks that the recipe itself names, and of what family each may be."""
-    if shot.swapper != MESH:
-        yield shot.swapper, SWAPPERS
-        if shot.network.enhancer:
-            yield shot.network.enhancer, ("enhancer",)
+    swappers = [name for name in swappers_of(shot) or (shot.swapper,) if name != MESH]
+    for name in swappers:
+        yield name, SWAPPERS
+    if swappers and shot.network.enhancer:
+        yield shot.network.enhancer, ("enhancer",)
     for name in occlusion_networks(shot.matte):
         yield name, ("occlusion",)
 

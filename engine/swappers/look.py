@@ -33,11 +33,32 @@ def match_look(
     width: float,
     settings: Match,
 ) -> Float32:
-    """A new face's exposed light (h, w, 3) with the plate's colour and sharpness, as far as the settings say.
+    """A new face's exposed light (h, w, 3) with the plate's colour and sharpness, as far as the settings say; brighter
+    or darker than that by their exposure.
 
     regions: of the plate's face, which is `width` pixels wide. skin: (h, w), bare skin of the plate under the new face;
     both: where the new one is sure to show skin, too.
     """
+    look = _matched(new, plate, regions, skin, both, width, settings)
+    return look if settings.exposure == 0.0 else np.asarray(look * np.float32(2.0**settings.exposure), np.float32)
+
+
+def dull_skin(seen: Float32, skin: Skin) -> NDArray[np.bool_]:
+    """Where the plate does not shine. In a frame that is brighter than the shot, most of its skin still counts."""
+    peak = np.maximum(np.maximum(seen[..., 0], seen[..., 1]), seen[..., 2])
+    usual = float(np.quantile(peak[skin.bare], 0.75)) if skin.bare.any() else 1.0
+    return peak <= max(SHINE, usual)
+
+
+def _matched(
+    new: Float32,
+    plate: Float32,
+    regions: Regions,
+    skin: NDArray[np.bool_],
+    both: NDArray[np.bool_],
+    width: float,
+    settings: Match,
+) -> Float32:
     if np.count_nonzero(both) < FEWEST_PIXELS:
         both = skin
     if np.count_nonzero(both) < FEWEST_PIXELS:
@@ -53,13 +74,6 @@ def match_look(
     )
     softness = settings.sharpness * _softness(matched, plate, regions, both, width)
     return adjust(matched, Adjustment(softness, 0.0), out=matched)
-
-
-def dull_skin(seen: Float32, skin: Skin) -> NDArray[np.bool_]:
-    """Where the plate does not shine. In a frame that is brighter than the shot, most of its skin still counts."""
-    peak = np.maximum(np.maximum(seen[..., 0], seen[..., 1]), seen[..., 2])
-    usual = float(np.quantile(peak[skin.bare], 0.75)) if skin.bare.any() else 1.0
-    return peak <= max(SHINE, usual)
 
 
 def _softness(patch: Float32, plate: Float32, regions: Regions, skin: NDArray[np.bool_], width: float) -> float:

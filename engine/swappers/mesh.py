@@ -20,6 +20,7 @@ from engine.shot import Match, Matte, Shot
 from engine.swappers import atlas
 from engine.swappers.atlas import Regions
 from engine.swappers.base import NO_PARTS, Crop, Patch, Seen
+from engine.swappers.expression import keep_eyes, keep_mouth
 from engine.swappers.hull import face_hull, inner_part, matte_blur, smoothstep, unobstructed
 from engine.swappers.look import dull_skin, match_look
 from engine.swappers.parts import split_matte, wants_parts
@@ -130,39 +131,25 @@ def _openings(
     seen = smoothstep((texture.source_facing - SOURCE_FACING[0]) / (SOURCE_FACING[1] - SOURCE_FACING[0]))
     inner = inner_part(regions)
     openings = np.maximum(seen * texture.likelihood, inner) * unobstructed(skin, inner, shot.matte.skin)
-    openings *= _keep_eyes(regions, texture.coordinates, person, mesh, settings.eyes, settings.blink)
-    openings *= _keep_mouth(regions, person, mesh, settings.mouth)
+    openings *= keep_eyes(regions, texture.coordinates, _closing(person, mesh, settings.blink), settings.eyes)
+    openings *= keep_mouth(regions, _differing(person, mesh), settings.mouth)
     openings[~texture.covered] = 0.0
     return gaussian(openings, matte_blur(face_width(mesh)))
 
 
-def _keep_eyes(
-    regions: Regions,
-    coordinates: Float32,
-    person: Likeness,
-    mesh: NDArray[np.float64],
-    eyes: float,
-    blink: float,
-) -> Float32:
-    """1 on the patch, falling to 0 in the plate's eyes, and over its lids as they close further than the reference's.
+def _closing(person: Likeness, mesh: NDArray[np.float64], blink: float) -> NDArray[np.float32]:
+    """How far the plate's lids close further than the reference's, (2,) [0, 1].
 
     An open-eyed texture squeezed onto a closed eye is a black smear; the plate's own lids are right.
     """
     ratio = np.array(eye_aperture(mesh)) / np.maximum(person.aperture, 1e-3)
-    closing = blink * smoothstep((0.75 - ratio) / 0.4)
-    side = np.where(coordinates[..., 0] < 0.5, np.float32(closing[0]), np.float32(closing[1]))
-    outside = -regions.eyes
-    kept = 1.0 - smoothstep((outside - 0.004 - 0.04 * side) / (0.018 + 0.05 * side))
-    return np.asarray(1.0 - eyes * kept, np.float32)
+    return blink * smoothstep((0.75 - ratio) / 0.4)
 
 
-def _keep_mouth(regions: Regions, person: Likeness, mesh: NDArray[np.float64], mouth: float) -> Float32:
-    """1 on the patch, falling to 0 in the plate's inner mouth, and over its lips as they differ from the person's."""
-    inner = smoothstep(-regions.inner_lips / 0.006)
+def _differing(person: Likeness, mesh: NDArray[np.float64]) -> Float32:
+    """How far the plate's mouth differs from the person's, [0, 1]."""
     difference = float(np.linalg.norm(mouth_shape(mesh) - person.mouth))
-    differing = smoothstep(np.float32((difference - 0.3) / 0.5))
-    lips = 1.0 - differing * (1.0 - smoothstep((-regions.lips - 0.01) / 0.05))
-    return np.asarray(1.0 - mouth * (1.0 - inner * lips), np.float32)
+    return smoothstep(np.float32((difference - 0.3) / 0.5))
 
 
 def _fill_brows(plate: Float32, regions: Regions, skin: Skin, width: float, amount: float) -> tuple[Float32, Float32]:

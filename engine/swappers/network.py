@@ -18,12 +18,13 @@ from engine.kept import NOTHING, Keep
 from engine.models.brought import SINGLE, Brought
 from engine.models.catalogue import canonical_mesh
 from engine.models.manifest import Role
-from engine.shot import Matte
+from engine.shot import Matte, Network
 from engine.swappers import atlas
 from engine.swappers.atlas import Regions
 from engine.swappers.base import NO_PARTS, Crop, Patch, Seen
 from engine.swappers.boost import join, split
 from engine.swappers.enhance import Enhancer
+from engine.swappers.expression import keep_eyes, keep_mouth
 from engine.swappers.hull import crop_border, face_hull, inner_part, matte_blur, unobstructed
 from engine.swappers.look import dull_skin, match_look
 from engine.swappers.parts import split_matte, wants_parts
@@ -145,9 +146,11 @@ class NetworkSwapper:
             return face_hull(worn.covered, worn.facing, regions, 1.0, settings, width) * border
 
         hull = hull_of(shot.matte)
-        free = gaussian(unobstructed(skin, inner_part(regions), shot.matte.skin), matte_blur(width))
-        matte = np.asarray(hull * free * mask, np.float32)
-        parts = split_matte(matte, hull, free, hull_of, shot.matte) if wants_parts(shot) else NO_PARTS
+        free = unobstructed(skin, inner_part(regions), shot.matte.skin)
+        matte = np.asarray(hull * gaussian(free * _kept(worn, shot.network), matte_blur(width)) * mask, np.float32)
+        parts = NO_PARTS
+        if wants_parts(shot):
+            parts = split_matte(matte, hull, gaussian(free, matte_blur(width)), hull_of, shot.matte)
         features = np.maximum.reduce([regions.brows, regions.eyes, regions.lips])
         both = worn.covered & (skin.likelihood > 0.5) & (features < 0.0) & dull
         return Patch(seen_of_exposed(light, model_view), matte, hull, both, worn.coordinates, pixel, parts)
@@ -218,3 +221,9 @@ def _wear(mesh: NDArray[np.float64], size: tuple[int, int]) -> Worn:
     raster.attributes[~raster.covered] = np.nan
     coordinates = np.ascontiguousarray(raster.attributes[..., :2])
     return Worn(raster.covered, np.nan_to_num(raster.attributes[..., 2]), coordinates, atlas.regions(coordinates))
+
+
+def _kept(worn: Worn, settings: Network) -> Float32:
+    """1 on the patch, less where something of the plate's expression is kept."""
+    eyes = keep_eyes(worn.regions, worn.coordinates, np.zeros(2, np.float32), settings.eyes)
+    return eyes * keep_mouth(worn.regions, np.float32(0.0), settings.mouth)

@@ -4,7 +4,7 @@ from typing import Any
 
 import msgspec
 
-from engine import recipe
+from engine import keys, recipe
 from engine.errors import RecipeError
 from engine.settings import settings
 from engine.wire.cast import same_face
@@ -32,7 +32,7 @@ class Choice:
         return [dict(entry) for entry in self.shot[PEOPLE]]
 
     def change(self, name: str, value: Any) -> None:
-        """Give a setting another value. Raises RecipeError, and then nothing is changed."""
+        """Give a setting another value, the same in every frame. Raises RecipeError, and then nothing is changed."""
         if name not in settings() or settings()[name].listed:
             raise RecipeError(f"There is no setting `{name[:100]}` here.")
         self._replace(_section(name), _key(name), value)
@@ -46,6 +46,7 @@ class Choice:
 
     def _replace(self, section: str, key: str, value: Any) -> None:
         changed = self.shot | ({section: self.shot[section] | {key: value}} if section else {key: value})
+        changed["key"] = keys.without(changed["key"], f"{section}.{key}")
         self.shot = msgspec.to_builtins(recipe.parse(changed))
 
     def _table(self, name: str) -> dict[str, Any]:

@@ -301,7 +301,7 @@ class ReviewPage:
     def _begin(self, request: Solve | Swap, ended: Callable[[Work], None]) -> None:
         self._check_idle()
         self._solving = isinstance(request, Solve)
-        self._work = Work(_Told(self, self._heard_of_job), [request], ended)
+        self._work = Work(_Told(self, self._heard_of_job), request, ended)
         self._work.start()
         self._changed()
 

@@ -7,6 +7,7 @@ name, the kind of property and its options.
 import hashlib
 import json
 from collections.abc import Callable, Iterable
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -35,15 +36,15 @@ def plain_recipe(
     entries: Entries,
     value: Callable[[str], Any],
     whole: Callable[[str], str],
-    people: Iterable[tuple[str, str]],
+    people: Iterable[dict[str, str]],
     layers: tuple[str, ...] = (),
 ) -> dict[str, Any]:
     """A recipe, short of its plate. `value` gives the property of a name, and `whole` makes a path a whole one.
 
-    `people` are (folder, face) of each; `layers` are those that the host needs, in a file beside each frame.
+    `people` has the properties of each; `layers` are those that the host needs, in a file beside each frame.
     """
     plain: dict[str, Any] = {
-        PEOPLE: [{"identity": whole(folder), "face": face} for folder, face in people],
+        PEOPLE: [person | {"identity": whole(person["identity"])} for person in people],
     }
     for name, entry in entries.items():
         section, _, key = name.rpartition(".")
@@ -61,6 +62,21 @@ def plain_recipe(
         output["layers"] = [layer for layer in every if layer in {*layers, *output["layers"]}]
         output["layers_in"] = "file"
     return plain
+
+
+def can_have_keys(entries: Entries, name: str) -> bool:
+    """Whether there is a setting of that name that may differ from frame to frame."""
+    return name in entries and "ANIMATABLE" in entries[name]["with"]["options"]
+
+
+def keys_of(entries: Entries, values: dict[str, list[tuple[int, float]]]) -> list[dict[str, Any]]:
+    """The keys of a recipe, from what settings that can have keys are in each frame: one wherever that changes."""
+    made = []
+    for name, frames in values.items():
+        found = ((frame, _plain(entries[name], value, str)) for frame, value in frames)
+        for value, same in groupby(found, lambda one: one[1]):
+            made.append({"setting": name, "frame": next(same)[0], "value": value, "interpolation": "hold"})
+    return made
 
 
 def with_plate(plain: dict[str, Any], path: str, cache: Path) -> dict[str, Any]:

@@ -19,7 +19,7 @@ class Review(Work):
         self, contact: Contact, request: Request, opened: Callable[[str], object], ended: Callable[[Work], None]
     ) -> None:
         """`opened` is called with the address of the page, which is for a browser on this machine."""
-        super().__init__(contact, [request], ended)
+        super().__init__(contact, request, ended)
         self.shot: dict[str, Any] = {}
         self._opened = opened
 
@@ -30,6 +30,6 @@ class Review(Work):
                 self._opened(url)
             case Chosen(shot=shot):
                 self.shot = shot
-                self._forget(0)
+                self._forget()
             case _:
                 super()._take(reply)

@@ -33,7 +33,7 @@ class Script(NamedTuple):
 
     def swap(self, shot: dict[str, Any]) -> Files:
         """Have a recipe run as it is; its frames. Raises EngineRefused with why not, also where one is missing."""
-        return _files(self._done(lambda contact: Work(contact, [Swap(shot)], lambda work: None)))
+        return _files(self._done(lambda contact: Work(contact, Swap(shot), lambda work: None)))
 
     def review(self, shot: dict[str, Any], title: str) -> tuple[dict[str, Any], Files]:
         """Have a person choose in the engine's page, which is opened, and run it; the recipe that was run, and its

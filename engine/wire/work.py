@@ -1,10 +1,8 @@
 """For user interfaces: a job of the engine, begun through a contact, as a progress bar shows it."""
 
-from collections.abc import Callable, Iterable, Iterator
-from itertools import groupby
+from collections.abc import Callable
 from typing import Any, Literal, Protocol
 
-from engine.wire.errors import EngineError, failure_of
 from engine.wire.messages import Accepted, Cancel, Ended, Failure, Reply, Reported, Request, Review, Solve, Swap
 
 _CANCELLED = "cancelled"
@@ -19,29 +17,18 @@ class Asks(Protocol):
 
 
 class Work:
-    """A solve or a swap; also several one after the other, as where settings change from frame to frame.
+    """A solve, a swap or a review.
 
     `outcome` is empty while it goes on. `paths` are the files of the frames that are written, `layers` those of their
     layers where they are beside them, `failed` says why others are not; `failure` is why the whole is not done.
     """
 
-    def __init__(
-        self,
-        contact: Asks,
-        requests: Iterable[Solve | Swap | Review],
-        ended: Callable[["Work"], None],
-        total: int = 0,
-    ) -> None:
-        """`total` is the number of frames of several requests together; one knows its own.
-
-        An EngineError that making a request raises is the work's failure.
-        """
+    def __init__(self, contact: Asks, request: Solve | Swap | Review, ended: Callable[["Work"], None]) -> None:
         self.stage = "waiting"
         self.outcome: Literal["", "done", "cancelled", "failed"] = ""
         self.failure: Failure | None = None
-        self._forget(total)
-        self._contact, self._requests, self._ended = contact, iter(requests), ended
-        self._is_one = not total
+        self._forget()
+        self._contact, self._request, self._ended = contact, request, ended
         self._job = 0
         self._stopping = False
 
@@ -52,7 +39,7 @@ class Work:
     def start(self) -> None:
         """Have it done; `ended` is called once it is over, however it ends."""
         self._contact.error = None
-        self._next()
+        self._contact.ask(self._request, self._take)
 
     def cancel(self) -> None:
         """Stop within one frame; finished frames stay."""
@@ -60,24 +47,13 @@ class Work:
         if self._job:
             self._contact.ask(Cancel(self._job))
 
-    def _forget(self, total: int) -> None:
-        """Nothing is done of so many frames."""
-        self.done, self.total, self.seconds_left = 0, total, -1.0
+    def _forget(self) -> None:
+        """Nothing is done yet."""
+        self.done, self.total, self.seconds_left = 0, 0, -1.0
         self.notices: list[str] = []
         self.paths: dict[int, str] = {}
         self.layers: dict[int, str] = {}
         self.failed: dict[int, str] = {}
-
-    def _next(self) -> None:
-        try:
-            request = None if self._stopping else next(self._requests, None)
-        except EngineError as error:
-            self._fail(failure_of(error))
-            return
-        if request is None:
-            self._end("cancelled" if self._stopping else "done")
-        else:
-            self._contact.ask(request, self._take)
 
     def _take(self, reply: Reply) -> None:
         match reply:
@@ -89,8 +65,7 @@ class Work:
                 self.seconds_left = left
                 self._note(event)
             case Ended(failure=None):
-                self._job = 0
-                self._next()
+                self._end("cancelled" if self._stopping else "done")
             case Ended(failure=Failure() as failure) | (Failure() as failure):
                 self._fail(failure)
 
@@ -107,12 +82,10 @@ class Work:
 
     def _note(self, event: dict[str, Any]) -> None:
         match event:
-            case {"type": "started", "frames": total} if self._is_one:
+            case {"type": "started", "frames": total}:
                 self.total = total
             case {"type": "progress", "stage": stage, "done": done, "total": total}:
-                self.stage = stage
-                if self._is_one:
-                    self.done, self.total = done, total
+                self.stage, self.done, self.total = stage, done, total
             case {"type": "notice", "message": message}:
                 self.notices.append(message)
             case {"type": "frame-done" | "frame-skipped", "frame": frame, "path": path}:
@@ -126,12 +99,3 @@ class Work:
 
     def _count(self) -> None:
         self.stage, self.done = "render", len(self.paths) + len(self.failed)
-
-
-def stretches(
-    numbers: Iterable[int], values: Callable[[int], object], request: Callable[[int, str], Swap]
-) -> Iterator[Swap]:
-    """A request for each stretch of frames whose settings are the same: made of its first, and of all as a range."""
-    for _, stretch in groupby(numbers, values):
-        same = list(stretch)
-        yield request(same[0], ",".join(map(str, same)))

@@ -5,10 +5,8 @@ from collections.abc import Callable
 
 import bpy
 
-from engine.wire.errors import HostChanged
 from engine.wire.messages import Solve, Swap
-from engine.wire.sequence import numbers_in
-from engine.wire.work import Work, stretches
+from engine.wire.work import Work
 
 from . import frames, settings
 from .connection import engine
@@ -32,26 +30,12 @@ def begin(work: Work) -> Work:
 def solve(clip: bpy.types.MovieClip) -> Work:
     """Finds the faces of a clip's shot, and follows them."""
     plain = settings.plain_shot(clip)
-    return Work(engine, [Solve(plain, plain["tracks"])], lambda work: engine.forget())
+    return Work(engine, Solve(plain, plain["tracks"]), lambda work: engine.forget())
 
 
 def swap(clip: bpy.types.MovieClip, wanted: str, redo: bool, ended: Callable[[Work], None]) -> Work:
     """Replaces the faces in a clip, or in some of its frames: `wanted` is a range of numbers of files."""
-    if not settings.animated_values(clip, 0):
-        return Work(engine, [Swap(settings.plain_shot(clip), wanted, redo)], ended)
-    some = wanted or settings.settings_of(clip).plate.frames
-    numbers, uid = numbers_in(some) if some else list(frames.clip_numbers(clip)), clip.session_uid
-
-    def found() -> bpy.types.MovieClip:
-        clip = settings.clip_with(uid)
-        if clip is None:
-            raise HostChanged("The clip has been removed.", "The frames that are done stay.")
-        return clip
-
-    def values(number: int) -> list[float]:
-        return settings.animated_values(found(), frames.clip_frame(found(), number))
-
-    def request(number: int, same: str) -> Swap:
-        return Swap(settings.plain_shot(found(), frames.clip_frame(found(), number)), same, redo)
-
-    return Work(engine, stretches(numbers, values, request), ended, len(numbers))
+    numbers = frames.clip_numbers(clip)
+    plain = settings.plain_shot(clip)
+    plain["key"] = settings.keys(clip, ((number, frames.clip_frame(clip, number)) for number in numbers))
+    return Work(engine, Swap(plain, wanted, redo), ended)

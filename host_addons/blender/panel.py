@@ -161,6 +161,7 @@ def _draw_person(layout: Any, clip: Any, person: Any) -> None:
     button = row.operator("faceplate.assign", text="", icon="X")
     button.face, button.identity = person.face, "nobody"
     box.prop(person, "face")
+    box.prop(person, "swapper")
     known = people.identity_of(clip, person.identity)
     if known is not None:
         row = box.row()

@@ -56,10 +56,11 @@ def _replace(clip: Any, files: list[Path]) -> Work | None:
         engine.error = _NO_RECIPE
         return None
     plain = without_frames(settings.plain_shot(clip))
-    wanted = ",".join(str(number_of(path)) for path in files)
-    plain["plate"] = {"path": str(pattern(files[0])), "frames": wanted}
+    numbers = [number_of(path) for path in files]
+    plain["plate"] = {"path": str(pattern(files[0])), "frames": ",".join(map(str, numbers))}
+    plain["key"] = settings.keys(clip, zip(numbers, numbers, strict=True))
     plain["output"]["path"] = result_beside(plain["plate"]["path"])
-    return jobs.begin(Work(engine, [Swap(plain)], lambda work: None))
+    return jobs.begin(Work(engine, Swap(plain), lambda work: None))
 
 
 def _draw(self: Any, context: bpy.types.Context) -> None:

@@ -4,7 +4,7 @@
 Names, descriptions, defaults and ranges are the engine's own: they come in `settings.json`, made with the extension.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,16 @@ import bpy
 from bpy.props import CollectionProperty, EnumProperty, PointerProperty, StringProperty
 from bpy_extras import anim_utils
 
-from engine.wire.recipe import IN_FILES, PEOPLE, plain_recipe, read_entries, sections, with_plate
+from engine.wire.recipe import (
+    IN_FILES,
+    PEOPLE,
+    can_have_keys,
+    keys_of,
+    plain_recipe,
+    read_entries,
+    sections,
+    with_plate,
+)
 
 from .connection import pieces
 from .frames import plate_path, whole_path
@@ -71,18 +80,20 @@ def plain_shot(clip: bpy.types.MovieClip, frame: float | None = None) -> dict[st
 
     def value(name: str) -> Any:
         section, _, key = name.rpartition(".")
-        curve = curves.get(f"{_CURVE}{name}")
+        curve = curves.get(name)
         return curve.evaluate(at) if curve else getattr(getattr(shot, section) if section else shot, key)
 
-    people = [(person.identity, person.face) for person in shot.replace]
+    people = [{key: getattr(person, key) for key in SECTIONS[PEOPLE]} for person in shot.replace]
     layers = _LAYERS if COMPOSITOR in shot.result_to else ()
     plain = plain_recipe(ENTRIES, value, lambda path: whole_path(clip, path), people, layers)
     return with_plate(plain, plate_path(clip), cache_folder())
 
 
-def animated_values(clip: bpy.types.MovieClip, frame: float) -> list[float]:
-    """What the clip's animated settings are at a frame of the scene; empty where none has keys."""
-    return [curve.evaluate(frame) for curve in _curves(clip).values()]
+def keys(clip: bpy.types.MovieClip, shown: Iterable[tuple[int, float]]) -> list[dict[str, Any]]:
+    """The clip's animated settings as keys of a recipe; `shown` are numbers of files with their frames of the scene."""
+    curves, places = _curves(clip), list(shown)
+    every = {name: [(number, curve.evaluate(frame)) for number, frame in places] for name, curve in curves.items()}
+    return keys_of(ENTRIES, every)
 
 
 def curves_of(animated: Any) -> list[Any]:
@@ -97,8 +108,14 @@ def curves_of(animated: Any) -> list[Any]:
 
 
 def _curves(clip: bpy.types.MovieClip) -> dict[str, Any]:
-    """The curves of the clip's animated settings, by the path of the property."""
-    return {curve.data_path: curve for curve in curves_of(clip) if curve.data_path.startswith(_CURVE)}
+    """The curves of the clip's animated settings, by their dotted names; not of what the engine finds by itself."""
+    curves = {curve.data_path.removeprefix(_CURVE): curve for curve in curves_of(clip)}
+    return {name: curve for name, curve in curves.items() if can_have_keys(ENTRIES, name) and not _is_found(clip, name)}
+
+
+def _is_found(clip: bpy.types.MovieClip, name: str) -> bool:
+    section, _, key = name.rpartition(".")
+    return getattr(getattr(settings_of(clip), section), f"{key}_automatic", False)
 
 
 def changed(group: Any, context: bpy.types.Context) -> None:

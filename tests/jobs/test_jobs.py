@@ -21,6 +21,7 @@ from engine.events import Finished, FrameDone, FrameFailed, FrameSkipped, Notice
 from engine.plates.verified import FrameVerified
 from engine.plates.verify import verify_frames
 from engine.resume import Marks
+from engine.shot import Key
 from tests.jobs.place import CONSENT, FRAMES, LAYERS, Record, bytes_of, faceplate, read_exr, read_layers, shot_of
 
 
@@ -143,6 +144,21 @@ def test_what_decides_the_pixels_is_what_is_done_again(whole: tuple[Path, Record
     assert done()
     appended(work / "grace/grace_hopper.jpg", b"\0")
     assert not done()
+
+
+def test_only_frames_that_a_key_changes_are_done_again(whole: tuple[Path, Record], work: Path):
+    shutil.copytree(whole[0], work / "keyed")
+    first, last = (Key(setting="composite.opacity", frame=n, value=v) for n, v in ((1002, 1.0), (1003, 0.0)))
+    keyed = msgspec.structs.replace(shot_of(work, "keyed", *LAYERS), key=(first, last))
+    report = Record()
+    finished = core.run(keyed, report)
+    assert (finished.done, finished.skipped) == (1, 2)
+    written, plate = read_exr(work / "keyed/sh.1003.exr"), read_exr(work / "plate/sh.1003.exr")
+    for name in "RGB":
+        np.testing.assert_array_equal(written[0][name], plate[0][name])
+    said = msgspec.json.decode(written[1]["faceplate:recipe"])
+    assert said["composite"]["opacity"] == 0.0 and said["key"] == []
+    assert core.run(keyed, Record()).skipped == 3
 
 
 def test_tracks_are_kept_beside_the_output(work: Path, originals: Path):

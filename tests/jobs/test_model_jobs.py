@@ -13,7 +13,7 @@ from engine.errors import LicenceError
 from engine.kept import Kept
 from engine.models.manifest import Manifest, Port
 from engine.models.used import with_licences_accepted
-from engine.resume import Marks
+from engine.resume import DIGEST, Marks
 from engine.wire.client import Client
 from tests.jobs.place import Command, Record, read_exr, shot_of, swap
 
@@ -92,8 +92,8 @@ def test_another_content_or_another_use_of_it_is_done_again(work: Path, actor: P
     plate = core.Plate.open(shot.plate.path, "", shot.plate.colorspace)
     tracks, consents = core.Tracks.load(Path(shot.tracks)), core.check_consents(shot)
 
-    def digest_now(shot=shot) -> str:
-        return Marks(shot, plate, tracks, consents).digest
+    def digest_now(shot=shot) -> object:
+        return Marks(shot, plate, tracks, consents).of(1001, 1)[DIGEST]
 
     first = digest_now()
     assert digest_now(msgspec.structs.replace(shot, accepted_licences=(*shot.accepted_licences, "a: b"))) == first

@@ -54,7 +54,7 @@ def test_what_is_chosen_is_run(host: Host, work: Path) -> None:
     assert ended(host).failure is None
     chosen = host.last(Chosen).shot
     assert chosen["composite"]["opacity"] == 0.5
-    assert chosen["replace"] == [{"identity": str(work / "grace"), "face": "1"}]
+    assert chosen["replace"] == [{"identity": str(work / "grace"), "face": "1", "swapper": ""}]
     kinds = [reply.event["type"] for reply in host.replies if isinstance(reply, Reported)]
     # It was solved already.
     assert kinds == ["started", "frame-done", "frame-done", "frame-done", "finished"]

@@ -22,9 +22,9 @@ class Recorded(Contact):
             self.answer = answered
 
 
-def begun(requests: int = 1, total: int = 0) -> tuple[Recorded, Work, list[Work], Callable[[dict[str, Any]], None]]:
+def begun() -> tuple[Recorded, Work, list[Work], Callable[[dict[str, Any]], None]]:
     contact, ended = Recorded(), list[Work]()
-    work = Work(contact, [Swap({"seed": seed}) for seed in range(requests)], ended.append, total)
+    work = Work(contact, Swap({"seed": 1}), ended.append)
     work.start()
 
     def report(event: dict[str, Any]) -> None:
@@ -53,18 +53,8 @@ def test_stages_and_frames() -> None:
     assert work.paths == {1: "1.exr", 2: "2.exr"} and work.failed == {3: "It is damaged."}
 
 
-def test_one_after_the_other_counts_as_one() -> None:
-    contact, work, ended, report = begun(2, total=2)
-    for number in (1, 2):
-        contact.answer(Accepted(number))
-        report({"type": "started", "frames": 1, "plate": "sh", "output": "out"})
-        report(frame(number))
-        contact.answer(Ended(number))
-    assert len(contact.asked) == 2 and work.fraction == 1.0 and work.outcome == "done" and len(ended) == 1
-
-
 def test_cancelled_before_it_has_a_number() -> None:
-    contact, work, ended, _ = begun(2, total=2)
+    contact, work, ended, _ = begun()
     work.cancel()
     assert not ended
     contact.answer(Accepted(7))
@@ -73,17 +63,9 @@ def test_cancelled_before_it_has_a_number() -> None:
     assert work.outcome == "cancelled" and contact.error is None and len(contact.asked) == 2 and ended == [work]
 
 
-def test_cancelled_between_two() -> None:
-    contact, work, _, _ = begun(2, total=2)
-    contact.answer(Accepted(7))
-    work.cancel()
-    contact.answer(Ended(7))
-    assert work.outcome == "cancelled" and len(contact.asked) == 2
-
-
 def test_what_fails_is_the_contact_s_error_too() -> None:
     for fail in (lambda failure: Ended(7, failure), lambda failure: failure):
-        contact, work, ended, _ = begun(2, total=2)
+        contact, work, ended, _ = begun()
         contact.error = Failure("old", "Something else.")
         work.start()
         assert contact.error is None

@@ -11,7 +11,7 @@ from conftest import FIRST, ops
 def test_the_recipe_is_the_engine_s_defaults(addon: Any, clip: Any, work: Path) -> None:
     plain = addon("settings").plain_shot(clip)
     assert plain["plate"] == {"path": str(work / "plate/sh.####.exr"), "frames": "", "colorspace": ""}
-    assert plain["replace"] == [{"identity": str(work / "grace"), "face": "largest"}]
+    assert plain["replace"] == [{"identity": str(work / "grace"), "face": "largest", "swapper": ""}]
     assert plain["output"]["path"] == str(work / "plate/faceplate")
     assert plain["output"]["layers"] == [] and plain["output"]["compression"] == "same"
     assert plain["mesh"]["shape"] == 0.85 and plain["view"]["exposure"] == "auto" and plain["seed"] == 0
@@ -54,6 +54,21 @@ def test_a_setting_with_keys_is_what_it_is_at_the_frame(addon: Any, clip: Any) -
     assert settings.plain_shot(clip)["composite"]["grain"] == 2.0
 
 
+def test_keys_are_handed_over_where_a_setting_changes(addon: Any, clip: Any) -> None:
+    settings = addon("settings")
+    assert settings.keys(clip, [(FIRST, 1)]) == []
+    for frame, value in ((1, 0.0), (2, 0.0), (3, 7.0)):
+        clip.faceplate.composite.grain = value
+        clip.keyframe_insert("faceplate.composite.grain", frame=frame)
+        clip.keyframe_insert("faceplate.view.exposure", frame=frame)
+    grain = [("composite.grain", FIRST, 0.0, "hold"), ("composite.grain", FIRST + 2, 4.0, "hold")]
+    shown = [(FIRST + place, 1 + place) for place in range(3)]
+    assert [tuple(key.values()) for key in settings.keys(clip, shown)] == grain
+    clip.faceplate.view.exposure_automatic = False
+    exposure = ("view.exposure", FIRST, 1.0, "hold")
+    assert sorted(tuple(key.values()) for key in settings.keys(clip, shown)) == [*grain, exposure]
+
+
 def test_a_curve_that_leaves_the_range_does_not(addon: Any, clip: Any) -> None:
     settings = addon("settings")
     clip.keyframe_insert("faceplate.composite.opacity", frame=1)
@@ -63,7 +78,7 @@ def test_a_curve_that_leaves_the_range_does_not(addon: Any, clip: Any) -> None:
 
 
 def test_what_makes_no_sense_from_frame_to_frame_takes_no_keys(addon: Any, clip: Any) -> None:
-    for path in ("faceplate.solve.smoothing", "faceplate.seed", "faceplate.output.layers"):
+    for path in ("faceplate.network.boost", "faceplate.solve.smoothing", "faceplate.seed", "faceplate.output.layers"):
         with pytest.raises(TypeError, match="not animatable"):
             clip.keyframe_insert(path, frame=1)
 
