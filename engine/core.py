@@ -15,6 +15,7 @@ from engine.events import Finished, FrameDone, FrameFailed, FrameSkipped, Notice
 from engine.faces.tracks import Tracks
 from engine.folders import make_folder
 from engine.kept import NOTHING, Keep
+from engine.models.used import check_licences
 from engine.outputs import Places, find_places, layers_beside
 from engine.pipeline import flow
 from engine.plates.frame import Frame
@@ -57,6 +58,7 @@ def run(
     """
     start = time.monotonic()
     consents = check_consents(shot)
+    check_licences(shot)
     if shot.tracks:
         check_name(Path(shot.tracks))
     plate = Plate.open(shot.plate.path, shot.plate.frames, shot.plate.colorspace)

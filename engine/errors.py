@@ -102,6 +102,12 @@ class ModelTimeout(ModelError):
     code = "model-timeout"
 
 
+class LicenceError(UsageError):
+    """Nobody has accepted the licence of a model that is not cleared for commercial use; exit status 2."""
+
+    code = "licence"
+
+
 class DownloadError(ModelError):
     """A model's publisher cannot be reached, or does not have the file; the same call may succeed later."""
 

@@ -23,6 +23,7 @@ from engine.geometry import Box
 from engine.kept import Kept, files_key
 from engine.layers import MATTE
 from engine.leases import Picture
+from engine.models.used import check_licences
 from engine.plates.color import PlateColor, named_color, plate_color
 from engine.plates.frame import Frame
 from engine.plates.plate import Plate
@@ -120,6 +121,7 @@ def look(
     """
     if shows != "plate":
         check_consents(shot)
+        check_licences(shot)
     if source is not None:
         room(Box(0, 0, source.pixels.shape[1], source.pixels.shape[0]))
         still = kept.get(("picture", source.key, number), lambda: _still_of_picture(source, number))

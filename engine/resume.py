@@ -2,7 +2,7 @@
 
 A frame is done when a file with its final name is there whole, is not older than its plate frame, and says that it was
 made from the same recipe, as its keys have it in that frame, the same tracks, the same pictures of the same persons,
-by the same version.
+by the same networks, by the same version.
 """
 
 import hashlib
@@ -17,6 +17,7 @@ from engine.events import shown
 from engine.faces.tracks import Tracks
 from engine.folders import is_other_than_file
 from engine.keys import Keys
+from engine.models.used import check_licences, models_of
 from engine.outputs import layers_beside
 from engine.plates.header import attribute
 from engine.plates.holdout import Holdout
@@ -27,8 +28,8 @@ from engine.provenance.consent import Consent
 from engine.shot import Shot, digest, portable
 from engine.swappers.references import find_pictures
 
-VERSION, RECIPE, SYNTHETIC, DIGEST, HOLDOUT = (
-    f"faceplate:{name}" for name in ("version", "recipe", "synthetic", "digest", "holdout")
+VERSION, RECIPE, SYNTHETIC, LICENCE, DIGEST, HOLDOUT = (
+    f"faceplate:{name}" for name in ("version", "recipe", "synthetic", "licence", "digest", "holdout")
 )
 LIKE = "like:"
 
@@ -37,7 +38,11 @@ class Marks:
     """The header strings of one job's frames: the same whichever frames are asked for, on whatever machine."""
 
     def __init__(self, shot: Shot, plate: Plate, tracks: Tracks, consents: Sequence[Consent]) -> None:
-        """Reads the bytes of the identities' pictures. Raises `IdentityError`."""
+        """Reads the bytes of the identities' pictures, and of the networks. Raises IdentityError, ModelError and
+        LicenceError.
+        """
+        licences = check_licences(shot)
+        self._licence = {LICENCE: msgspec.json.encode(licences).decode()} if licences else {}
         persons = ", ".join(dict.fromkeys(consent.person for consent in consents))
         plain = portable(shot)
         swappers = ", ".join(dict.fromkeys(entry["swapper"] or plain["swapper"] for entry in plain["replace"]))
@@ -48,6 +53,7 @@ class Marks:
             plate.color.name,
             repr(plate.color.plate_to_rec709.tolist()),
             *(consent.person for consent in consents),
+            *(used.digest for used in models_of(shot)),
             *(_pictures_digest(Path(entry.identity)) for entry in shot.replace),
             *(_file_digest(Path(entry.face[len(LIKE) :])) for entry in shot.replace if entry.face.startswith(LIKE)),
         )
@@ -58,6 +64,7 @@ class Marks:
         return {
             VERSION: __version__,
             SYNTHETIC: self._replaced if faces else "no face in this frame: unchanged",
+            **(self._licence if faces else {}),
             RECIPE: msgspec.json.encode(portable(self._keys.at(number)), order="deterministic").decode(),
             **self._made_from(number),
         }

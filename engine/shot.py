@@ -248,6 +248,13 @@ class Shot(msgspec.Struct, frozen=True, kw_only=True):
             description="What makes the new face.",
         ),
     ] = MESH
+    accepted_licences: Annotated[
+        tuple[Annotated[str, Meta(pattern=r"^[^:]+: \S")], ...],
+        Meta(
+            extra={"expects": 'a list of texts such as "inswapper_128: non-commercial"'},
+            description="Licences that were accepted, each MODEL: LICENCE; for models not cleared for commercial use.",
+        ),
+    ] = ()
     seed: Annotated[int, Meta(ge=0, le=2**31 - 1, description="Seed of the grain; the frame number is added.")] = 0
     tracks: Annotated[
         str,
@@ -298,10 +305,11 @@ def portable(shot: Shot) -> dict[str, Any]:
 def digest(shot: Shot) -> str:
     """SHA-256, in hex, of everything in the recipe that decides the pixels of a frame.
 
-    Neither names nor places of files take part: what they hold is the business of whoever reads them.
+    Accepted licences do not. Neither names nor places of files take part: what they hold is the business of whoever
+    reads them.
     """
     plain = portable(shot)
-    del plain["plate"]["path"]
+    del plain["plate"]["path"], plain["accepted_licences"]
     plain["matte"]["holdout"] = bool(shot.matte.holdout)
     for entry in plain["replace"]:
         del entry["identity"]

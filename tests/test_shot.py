@@ -244,7 +244,7 @@ def test_digest_ignores_where_things_are_and_which_frames_are_asked():
 
 
 def test_digest_depends_on_every_other_setting():
-    places = {"tracks", "plate.path", "plate.frames", "replace.identity", "output.path"}
+    places = {"tracks", "plate.path", "plate.frames", "replace.identity", "output.path", "accepted_licences"}
     other = {
         "seed": "8", "plate.colorspace": "x", "replace.face": "right", "solve.detect_size": "700",
         "solve.turned": "true", "view.exposure": "3", "view.white": "9", "output.layers": "matte",

@@ -30,6 +30,12 @@ TracksFile = Annotated[
 ]
 Local = Annotated[bool, typer.Option("--local", help="Do it in this process, even where an engine runs.")]
 Redo = Annotated[bool, typer.Option("--redo", help="Render frames again that are done already.")]
+AcceptLicence = Annotated[
+    bool,
+    typer.Option(
+        "--accept-licence", help="You have read the licences of the models and may use them; the recipe says so."
+    ),
+]
 Json = Annotated[bool, typer.Option("--json", help="One event a line, as JSON, on standard output.")]
 
 

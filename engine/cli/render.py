@@ -5,7 +5,7 @@ from typing import Annotated
 
 import typer
 
-from engine.cli.options import Json, Local, Redo, RenderFrames, Settings, TracksFile, assignments
+from engine.cli.options import AcceptLicence, Json, Local, Redo, RenderFrames, Settings, TracksFile, assignments
 from engine.cli.remote import run_swap
 from engine.cli.session import exit_status, session
 
@@ -15,6 +15,7 @@ def render(
     frames: RenderFrames = "",
     settings: Settings = None,
     tracks: TracksFile = None,
+    accept_licence: AcceptLicence = False,
     redo: Redo = False,
     local: Local = False,
     json: Json = False,
@@ -24,5 +25,9 @@ def render(
         from engine import recipe
 
         shot = recipe.with_settings(recipe.load(shot_file), assignments(settings, tracks=tracks))
+        if accept_licence:
+            from engine.models.used import with_licences_accepted
+
+            shot = with_licences_accepted(shot)
         run_swap(current, shot, frames, redo, local)
     exit_status(current)

@@ -6,6 +6,7 @@ from typing import Annotated
 import typer
 
 from engine.cli.options import (
+    AcceptLicence,
     Colorspace,
     DetectSize,
     Json,
@@ -35,6 +36,7 @@ def swap(
     save_shot: Annotated[
         Path | None, typer.Option("--save-shot", metavar="SHOT.toml", help="Write the recipe.")
     ] = None,
+    accept_licence: AcceptLicence = False,
     redo: Redo = False,
     local: Local = False,
     json: Json = False,
@@ -55,6 +57,10 @@ def swap(
         )
         options = assignments(settings, replace__face=face, output__layers=layers, solve__detect_size=detect_size)
         shot = recipe.with_settings(shot, options)
+        if accept_licence:
+            from engine.models.used import with_licences_accepted
+
+            shot = with_licences_accepted(shot)
         if save_shot is not None:
             recipe.save(shot, save_shot)
         run_swap(current, shot, frames, redo, local)

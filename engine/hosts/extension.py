@@ -29,8 +29,8 @@ SETTINGS = "settings.json"
 
 # Seconds.
 _PATIENCE = 300.0
-# What the clip says itself.
-_LEFT_OUT = ("plate.path",)
+# What the clip says itself, and what is said on the command line or where a model is installed.
+_LEFT_OUT = ("plate.path", "accepted_licences")
 _PATHS = {
     "tracks": "FILE_PATH",
     "output.path": "DIR_PATH",

@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 from engine.errors import ModelError
 from engine.models.catalogue import ModelSpec, Tensor, read_checked
 from engine.models.initializer import last_initializer
-from engine.models.manifest import Manifest, Port, Role
+from engine.models.manifest import Manifest, Port, Role, adapter_digest
 from engine.models.session import Declared, open_declared
 
 Float32 = NDArray[np.float32]
@@ -25,6 +25,8 @@ NUMBERS = 512
 
 # Inputs that are one for all pictures of a batch.
 _SINGLE = ("morph", "weight")
+# Families whose networks must have their masks.
+_MASKS = ("dfm", "occlusion")
 # Of the white of the model view: a picture that varies less, where the face does not, is none.
 _FLAT = 1 / 255
 _OTHER = "Give the file that the manifest is for, or correct the manifest."
@@ -34,14 +36,14 @@ _REFUSED = "Do not use this model: faceplate models remove NAME."
 class Brought:
     """One open network with its manifest. Calls may come from several threads at once.
 
-    size: side of its picture, pixels. identity: the file's SHA-256. emap: (512, 512), the graph's own matrix, where the
-    manifest says that it has one.
+    size: side of its picture, pixels. identity: a digest of what decides its answers. emap: (512, 512), the graph's own
+    matrix, where the manifest says that it has one.
     """
 
     def __init__(self, manifest: Manifest, content: bytes) -> None:
         """Raises ModelError when the file is no model, or has other inputs and outputs than its manifest says."""
         self.manifest = manifest
-        self.identity = hashlib.sha256(content).hexdigest()
+        self.identity = adapter_digest(manifest, hashlib.sha256(content).hexdigest())
         self._outputs: tuple[Port, ...] = ()
         self._model = open_declared(manifest.name, content, self._spec_of)
         target = self._shape("target")
@@ -111,6 +113,36 @@ class Brought:
         """The network's masks (n, h, w) [0, 1]."""
         return np.clip(result[..., 0] if self.manifest.layout == "nhwc" else result[:, 0], 0.0, 1.0)
 
+    def enhance(self, pictures: Float32, weight: float = 0.5) -> Float32:
+        """Faces made new by an enhancer: pictures (n, size, size, 3), model view RGB [0, 1], in and out.
+
+        weight: [0, 1], where the network takes one; CodeFormer's is 1 where it keeps most of what it is shown. Raises
+        ModelError.
+        """
+        feeds: dict[Role, Float32] = {"target": self.target(pictures)}
+        if any(port.role == "weight" for port in self.manifest.inputs):
+            feeds["weight"] = np.array([weight], np.float32)
+        return self.faces(self.run(feeds)["face"], pictures)
+
+    def visible(self, pictures: Float32) -> Float32:
+        """Where the face itself is to be seen, by an occlusion network: (n, size, size) [0, 1].
+
+        0 is what lies before the face, or is none. pictures: (n, size, size, 3), model view RGB [0, 1]. Raises
+        ModelError.
+        """
+        results = self.run({"target": self.target(pictures)})
+        if "classes" in results:
+            return self._of_classes(results["classes"])
+        low, high = self.manifest.range
+        masks = self.masks((results["mask"] - np.float32(low)) / np.float32(high - low))
+        return 1.0 - masks if self.manifest.mask == "occluder" else masks
+
+    def _of_classes(self, logits: Float32) -> Float32:
+        """How likely each pixel is one of the face's classes: the sum of their softmax, (n, h, w)."""
+        axis = 3 if self.manifest.layout == "nhwc" else 1
+        shares = np.exp(logits - logits.max(axis, keepdims=True))
+        return shares.take(self.manifest.classes, axis).sum(axis) / shares.sum(axis)
+
     def _shape(self, role: Role) -> tuple[int | str, ...]:
         names = {port.role: port.name for port in self.manifest.inputs}
         found = [tensor.shape for tensor in self._model.spec.inputs if tensor.name == names.get(role)]
@@ -123,7 +155,7 @@ class Brought:
         if set(named) != set(wanted):
             raise _unlike(manifest, "inputs", ", ".join(named), ", ".join(wanted))
         places = {each.name: each for each in outputs}
-        needed = [port for port in manifest.outputs if port.role != "mask" or manifest.family == "dfm"]
+        needed = [port for port in manifest.outputs if port.role != "mask" or manifest.family in _MASKS]
         if len(outputs) < len(needed) or any(port.name and port.name not in places for port in needed):
             expected = ", ".join(port.name or "any name" for port in needed)
             raise _unlike(manifest, "outputs", ", ".join(places), expected)
@@ -144,26 +176,28 @@ class Brought:
 
     def _tensor(self, port: Port, declared: Declared) -> Tensor:
         """What the port is in this file: a side that it leaves open varies. Raises ModelError."""
-        kind = "float16" if port.type == "float16" else "float"
         # An output's shape may be declared not at all.
         declared = declared if declared.shape else declared._replace(shape=(None, *port.shape[1:]))
         fits = len(port.shape) == len(declared.shape) and all(
             want == have or not isinstance(want, int) or not isinstance(have, int)
             for want, have in zip(port.shape, declared.shape, strict=True)
         )
-        if declared.type != f"tensor({kind})" or not fits:
+        if declared.type != f"tensor({port.type})" or not fits:
             found = f"{declared.type} {list(declared.shape)}"
-            raise _unlike(self.manifest, declared.name, found, f"tensor({kind}) {list(port.shape)}")
+            raise _unlike(self.manifest, declared.name, found, f"tensor({port.type}) {list(port.shape)}")
         # A side that the manifest fixes and the file leaves open is the manifest's, but for the batch.
+        batch = port.role not in _SINGLE
         sides = list(declared.shape)
         for place, want in enumerate(port.shape):
             if not isinstance(sides[place], int):
-                sides[place] = want if isinstance(want, int) and place else f"{'N' if not place else (want, place)}"
-        return Tensor(declared.name, tuple(side for side in sides if side is not None), kind)
+                sides[place] = (
+                    want if isinstance(want, int) and (place or not batch) else f"{(want, place) if place else 'N'}"
+                )
+        return Tensor(declared.name, tuple(side for side in sides if side is not None), port.type)
 
 
 _lock = threading.Lock()
-_open: dict[tuple[str, int, int], Brought] = {}
+_open: dict[tuple[str, int, int, Manifest], Brought] = {}
 
 
 def open_brought(path: Path, manifest: Manifest) -> Brought:
@@ -175,7 +209,7 @@ def open_brought(path: Path, manifest: Manifest) -> Brought:
             f"The model {manifest.name} is not installed: there is no file {path}.",
             f"Bring {manifest.file or path.name} from {manifest.url or manifest.origin}: faceplate models add FILE.",
         ) from error
-    key = (str(path), stat.st_mtime_ns, stat.st_size)
+    key = (str(path), stat.st_mtime_ns, stat.st_size, manifest)
     # Without the lock two threads that ask at once would both load the weights.
     with _lock:
         if key not in _open:

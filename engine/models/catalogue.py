@@ -33,7 +33,7 @@ class Tensor(NamedTuple):
 
     name: str
     shape: tuple[int | str, ...]
-    type: Literal["float", "float16"] = "float"
+    type: Literal["float", "float16", "double"] = "float"
 
 
 @dataclass(frozen=True)

@@ -41,7 +41,8 @@ class ExpectedOutput(NamedTuple):
 class Expected(NamedTuple):
     """What a model must be. The file may have more outputs than are used.
 
-    A type is "float" or "float16"; an output's kind is "picture", "mask" (which may be constant) or "vector".
+    A type is "float", "float16" or "double"; an output's kind is "picture", "mask" (which may be constant), "vector" or
+    "map of classes".
     """
 
     inputs: tuple[ExpectedInput, ...]

@@ -1,10 +1,10 @@
 """From a manifest: what its model must take and give; and a DFM's manifest, from what the file itself declares."""
 
 from engine.models.check import Expected, ExpectedInput, ExpectedOutput
-from engine.models.manifest import Manifest, Port, Role
+from engine.models.manifest import UNNAMED, Manifest, Port, Role
 from engine.models.trial import Feed, Outcome
 
-_KINDS = {"face": "picture", "embedding": "vector"}
+_KINDS = {"face": "picture", "embedding": "vector", "classes": "map of classes"}
 
 
 def expectation(manifest: Manifest) -> Expected:
@@ -49,7 +49,7 @@ def dfm_manifest(outcome: Outcome, name: str) -> Manifest | None:
         layout="nhwc",
         inputs=tuple(ports),
         outputs=tuple(Port(role=role, name=seen.name, shape=("N", size, size, n)) for (role, n), seen in named),
-        consent="The person whose face the model makes; whoever trained it must name them.",
+        consent=UNNAMED,
     )
 
 

@@ -6,7 +6,7 @@ from typing import Literal
 
 import msgspec
 
-from engine.errors import DownloadError, FaceplateError, ModelError, UsageError
+from engine.errors import DownloadError, FaceplateError, LicenceError, ModelError, UsageError
 from engine.events import shown
 from engine.models import manifest as manifests
 from engine.models import store
@@ -15,7 +15,7 @@ from engine.models.check import check_model
 from engine.models.expectation import dfm_manifest, expectation
 from engine.models.fetch import Progress, fetch
 from engine.models.files import copy_hashed, sha256_of
-from engine.models.manifest import Manifest
+from engine.models.manifest import Manifest, consent_of
 from engine.models.trial import try_model
 
 State = Literal["bundled", "installed", "absent"]
@@ -162,7 +162,7 @@ def remove(name: str) -> list[Path]:
 def _recognised(file: Path, unfinished: Path, sha256: str, wanted: str) -> Manifest:
     known = manifests.known()
     for each in known.values():
-        if each.sha256 == sha256:
+        if sha256 in (each.sha256, *each.also):
             return each
     beside = file.with_suffix(".toml")
     if wanted in known:
@@ -178,7 +178,7 @@ def _recognised(file: Path, unfinished: Path, sha256: str, wanted: str) -> Manif
 
 
 def _pinned(found: Manifest, file: Path, sha256: str) -> Manifest:
-    if found.sha256 and found.sha256 != sha256:
+    if found.sha256 and sha256 not in (found.sha256, *found.also):
         raise ModelError(
             f"{shown(file)} is not the file that {found.name} is: its SHA-256 is {sha256}, expected: {found.sha256}.",
             "Bring the file that the publisher names; do not use a changed one.",
@@ -190,7 +190,7 @@ def _install(unfinished: Path, found: Manifest, name: str, sha256: str, accept_l
     _refuse_twice(name)
     acceptance = _licence(found, name, sha256, accept_licence)
     check_model(unfinished, name, expectation(found))
-    kept = msgspec.structs.replace(found, name=name, sha256=sha256)
+    kept = msgspec.structs.replace(found, name=name, sha256=sha256, also=())
     store.settle(name, unfinished, manifests.to_text(kept), acceptance)
     return _entry(kept, name, "installed")
 
@@ -203,11 +203,11 @@ def _refuse_twice(name: str) -> None:
 
 
 def _licence(found: Manifest, name: str, sha256: str, accepted: bool) -> store.Acceptance | None:
-    """What is put down of the licence; None where it is clear for commercial use. Raises UsageError."""
-    if _commercial(found) == "yes":
+    """What is put down of the licence; None where it is clear for commercial use. Raises LicenceError."""
+    if found.commercial:
         return None
     if not accepted:
-        raise UsageError(
+        raise LicenceError(
             f"{name} is not cleared for commercial use; its licence: {found.licence or 'unknown'}.",
             "Read the licence; if you may use the model, say so with --accept-licence.",
         )
@@ -243,11 +243,7 @@ def _bundled_entry(name: str) -> Entry:
 
 
 def _entry(found: Manifest, name: str, state: State) -> Entry:
-    return Entry(name, state, found.family, found.licence or "unknown", _commercial(found))
-
-
-def _commercial(found: Manifest) -> str:
-    return {True: "yes", False: "no", None: "unknown"}[found.commercial]
+    return Entry(name, state, found.family, found.licence or "unknown", found.for_commercial_use)
 
 
 def _details(found: Manifest, name: str, state: State, file: str, accepted: store.Acceptance | None) -> Details:
@@ -258,10 +254,4 @@ def _details(found: Manifest, name: str, state: State, file: str, accepted: stor
         )
         for kind, ports in (("inputs", found.inputs), ("outputs", found.outputs))
     }
-    return Details(entry, found.origin, file, found.sha256, _consent(found), accepted, plain | shapes)
-
-
-def _consent(found: Manifest) -> str:
-    if found.consent or found.family != "dfm":
-        return found.consent or "That of the person in the identity's pictures, by its own record."
-    return "The person whose face the model makes; whoever trained it must name them."
+    return Details(entry, found.origin, file, found.sha256, consent_of(found), accepted, plain | shapes)

@@ -16,13 +16,18 @@ def open_named(name: str, *families: Family) -> Brought:
 
     Raises ModelError: where it is not installed, the remedy says which file to bring from where, and how to install it.
     """
+    return open_brought(*locate(name, *families))
+
+
+def locate(name: str, *families: Family) -> tuple[Path, Manifest]:
+    """The file and the manifest of the model that `open_named` opens; raises as it does."""
     path, manifest = _located(name)
     if manifest.family not in families:
         raise ModelError(
             f"The model {shown(name)} is of the family {manifest.family}; here one of {', '.join(families)} is needed.",
             "faceplate models list",
         )
-    return open_brought(path, manifest)
+    return path, manifest
 
 
 def _located(name: str) -> tuple[Path, Manifest]:

@@ -6,6 +6,7 @@ that the publisher's is not known, an absent `commercial` that the licence does 
 """
 
 import functools
+import hashlib
 from pathlib import Path
 from typing import Annotated, Literal
 
@@ -18,15 +19,20 @@ from engine.errors import ModelError
 from engine.events import shown
 
 FOLDER = Path(__file__).parent / "manifests"
+UNNAMED = "The person whose face the model makes; whoever trained it must name them."
+"""Whose consent a DFM needs, of which its manifest says nothing."""
 
 Family = Literal["embedding", "image", "dfm", "enhancer", "occlusion", "recogniser", "converter"]
 Template = Literal["arcface_128", "arcface_112_v1", "arcface_112_v2", "ffhq_512", "mtcnn_512", "dfl_whole_face"]
-Role = Literal["target", "source", "morph", "weight", "face", "mask", "target mask", "embedding"]
+Role = Literal["target", "source", "morph", "weight", "face", "mask", "target mask", "classes", "embedding"]
 Side = Annotated[int, Meta(ge=1, le=8192)]
 Sides = tuple[Side | str, ...]
 Finite = Annotated[float, Meta(ge=-1e6, le=1e6)]
 Colour = tuple[Finite, Finite, Finite]
 Positive = Annotated[float, Meta(gt=0.0, le=1e6)]
+
+# What of a manifest an adapter is not told.
+_DESCRIPTIVE = ("name", "file", "sha256", "also", "licence", "commercial", "consent", "origin", "url")
 
 _REMEDY = "Correct the manifest; those in engine/models/manifests are examples."
 
@@ -35,29 +41,36 @@ class Port(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True
     """One input or output, and what it holds.
 
     An output without a name is the one at its place, where the publisher's name is not known. A side of `shape` is a
-    number, or a name where it may vary.
+    number, or a name where it may vary. An output of the role "classes" has one channel for each kind of thing that a
+    pixel may show, larger where it is likelier (a logit).
     """
 
     role: Role
     name: str = ""
     shape: Sides
-    type: Literal["float", "float16"] = "float"
+    type: Literal["float", "float16", "double"] = "float"
 
 
 class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=True):
     """A model file and how it is used.
 
+    also: the SHA-256 of files that other publishers give for the same network, with the same inputs and outputs.
+
     template, size: how the face lies in the picture that it takes, and that picture's side in pixels; 0 where the file
     itself says. mean, std: a value v of the model view [0, 1] is fed as (v - mean) / std, by channel in the picture's
-    own order. range: values of the output that are black and white. source: what is made of the person: the embedding
+    own order. range: values of the output that are black and white; of an occlusion network, those of its mask that are
+    0 and 1. source: what is made of the person: the embedding
     by the graph's own matrix ("emap"), by another network ("converter"), as it is ("plain"), a picture, or nothing;
-    normalised: whether it then has length 1. consent: whose a DFM needs. origin: the publisher's page.
+    normalised: whether it then has length 1. mask: whether an occlusion network's mask is 1 on the face, or on what
+    lies before it. classes: which of the classes, counted from 0, are the face. consent: whose a DFM needs. origin:
+    the publisher's page.
     """
 
     name: str
     family: Family
     file: str = ""
     sha256: Annotated[str, Meta(pattern=r"^([0-9a-f]{64})?$")] = ""
+    also: tuple[Annotated[str, Meta(pattern=r"^[0-9a-f]{64}$")], ...] = ()
     template: Template = "arcface_128"
     size: Annotated[int, Meta(ge=0, le=8192)] = 0
     mean: Colour = (0.0, 0.0, 0.0)
@@ -70,6 +83,8 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     converter: str = ""
     source_template: Template = "arcface_112_v2"
     source_size: Annotated[int, Meta(ge=0, le=8192)] = 0
+    mask: Literal["face", "occluder"] = "face"
+    classes: tuple[Annotated[int, Meta(ge=0, le=8191)], ...] = ()
     inputs: tuple[Port, ...] = ()
     outputs: tuple[Port, ...] = ()
     licence: str = ""
@@ -77,6 +92,11 @@ class Manifest(msgspec.Struct, frozen=True, forbid_unknown_fields=True, kw_only=
     consent: str = ""
     origin: str = ""
     url: str = ""
+
+    @property
+    def for_commercial_use(self) -> str:
+        """Whether it may be used commercially: "yes", "no" or "unknown"."""
+        return {True: "yes", False: "no", None: "unknown"}[self.commercial]
 
 
 def read(path: Path) -> Manifest:
@@ -106,6 +126,19 @@ def to_text(manifest: Manifest) -> str:
     return tomlkit.dumps({key: value for key, value in plain.items() if value is not None})
 
 
+def consent_of(manifest: Manifest) -> str:
+    """Whose consent the use of a model needs, as a sentence."""
+    if manifest.consent or manifest.family != "dfm":
+        return manifest.consent or "That of the person in the identity's pictures, by its own record."
+    return UNNAMED
+
+
+def adapter_digest(manifest: Manifest, sha256: str) -> str:
+    """SHA-256, in hex, of all that decides what comes of a model: its file's own, and how the manifest has it used."""
+    plain = {key: value for key, value in msgspec.to_builtins(manifest).items() if key not in _DESCRIPTIVE}
+    return hashlib.sha256(msgspec.json.encode([sha256, plain], order="deterministic")).hexdigest()
+
+
 @functools.cache
 def _published() -> dict[str, Manifest]:
     manifests = [read(path) for path in sorted(FOLDER.glob("*.toml"))]
@@ -128,4 +161,24 @@ def _fault(manifest: Manifest) -> str:
         return f"the family {manifest.family} has the inputs source and target"
     if manifest.family == "dfm" and (wants_source or "target" not in roles):
         return "a DFM has the input target, and no source"
+    return _fault_of_masks(manifest) if manifest.family in ("enhancer", "occlusion") else ""
+
+
+def _fault_of_masks(manifest: Manifest) -> str:
+    """The same for what is shown the face and told nothing of a person: enhancers and occlusion networks."""
+    made = {port.role: port for port in manifest.outputs}
+    if manifest.source != "none" or "target" not in [port.role for port in manifest.inputs]:
+        return f"the family {manifest.family} has the input target, and no source"
+    if manifest.family == "enhancer":
+        return "" if "face" in made else "an enhancer has the output face"
+    if ("mask" in made) == ("classes" in made):
+        return "an occlusion network has the output mask, or else the output classes"
+    if bool(manifest.classes) != ("classes" in made):
+        return "classes are named where the output is one of classes, and nowhere else"
+    if not manifest.classes:
+        return ""
+    shape = made["classes"].shape
+    channels = shape[3 if manifest.layout == "nhwc" else 1] if len(shape) == 4 else 0
+    if not isinstance(channels, int) or max(manifest.classes) >= channels:
+        return "the output classes has four sides, and a channel for each class that is named"
     return ""

@@ -33,7 +33,7 @@ _CUDA_OPTIONS = {
     "use_tf32": "0",
 }
 _CPU = ("CPUExecutionProvider",)
-_TYPES = {"float": np.float32, "float16": np.float16}
+_TYPES = {"float": np.float32, "float16": np.float16, "double": np.float64}
 _OTHER_FILE = "Use a model file that was made for this adapter."
 
 

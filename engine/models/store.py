@@ -134,6 +134,22 @@ def acceptance_of(name: str) -> Acceptance | None:
         raise ModelError(f"{shown(path)} cannot be used: {error}.", remedy) from error
 
 
+def acceptance_of_content(sha256: str) -> Acceptance | None:
+    """Who accepted the licence of an installed model of this content, by any name; None where nobody is known to.
+
+    Raises ModelError when the folder cannot be read.
+    """
+    for name in installed():
+        try:
+            kept = acceptance_of(name)
+        except ModelError:
+            # What another model's file says cannot be held against this one.
+            continue
+        if kept is not None and kept.sha256 == sha256:
+            return kept
+    return None
+
+
 def remove(name: str) -> list[Path]:
     """Remove a model with all its files, an unfinished download too; those that were there. Raises OutputError."""
     there = [path for path in place_of(name) if os.path.lexists(path)]

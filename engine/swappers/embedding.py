@@ -12,6 +12,7 @@ from engine.kept import NOTHING, Keep
 from engine.models.brought import Brought
 from engine.models.locate import open_named
 from engine.models.manifest import Role
+from engine.models.used import RECOGNISER
 from engine.swappers.base import Seen
 from engine.swappers.network import NetworkSwapper
 from engine.swappers.references import Identity, Reference
@@ -21,7 +22,6 @@ from kernels.warp import warp_affine
 
 Float32 = NDArray[np.float32]
 
-RECOGNISER = "arcface_w600k_r50"
 # How much of the plate's own face goes into the embedding, or is taken away from it, at likeness 0 and 1.
 MOST_PUSH = 0.35
 

@@ -18,7 +18,7 @@ FIRST = (
     "composite.grain",
 )
 # What the host says, what there is only one of, and what the page asks for in its own way.
-_LEFT_OUT = ("plate.path", "swapper", "output.path")
+_LEFT_OUT = ("plate.path", "swapper", "accepted_licences", "output.path")
 # Where the name alone would not say of what, outside its section.
 _LABELS = {"match.amount": "Match Colour", "match.contrast": "Match Contrast", "match.sharpness": "Match Sharpness"}
 

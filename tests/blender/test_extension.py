@@ -80,7 +80,7 @@ def test_every_setting_has_its_property() -> None:
     made = {entry["name"]: entry for entry in properties()}
     known = settings()
     lists = {name for name, setting in known.items() if setting.listed and not name.startswith("replace.")}
-    assert set(known) - set(made) == {"plate.path"} | lists and "key.frame" in lists
+    assert set(known) - set(made) == {"plate.path", "accepted_licences"} | lists and "key.frame" in lists
     for name, setting in known.items():
         if name in made:
             assert made[name]["with"]["description"].startswith(setting.description.rstrip("."))

@@ -27,6 +27,8 @@ def models(tmp_path: Path, folder: Path) -> Models:
         "PYTHONPATH": str(Path(__file__).parents[2]),
         "COLUMNS": "120",
         "FACEPLATE_MODELS": str(folder),
+        # Nobody listens there, so that nothing is brought from outside.
+        "HTTPS_PROXY": "http://127.0.0.1:9",
     }
 
     def run(*arguments: str | Path) -> subprocess.CompletedProcess[str]:
@@ -85,12 +87,22 @@ def test_a_wrong_model_ends_with_its_reason(models, folder, tmp_path, wrong):
 
 
 def test_what_cannot_be_brought_is_named(models):
-    refused = models("get", "inswapper_128", "--accept-licence")
+    refused = models("get", "ghost_1_256", "--accept-licence")
     assert refused.returncode == 1
-    assert "faceplate models add inswapper_128.onnx --as inswapper_128" in refused.stderr
-    as_json = models("get", "inswapper_128", "--accept-licence", "--json")
+    assert "faceplate models add ghost_1_256.onnx --as ghost_1_256" in refused.stderr
+    as_json = models("get", "ghost_1_256", "--accept-licence", "--json")
     assert json.loads(as_json.stdout)["code"] == "model"
     assert models("get", "nobody").returncode == 2
+
+
+def test_offline_a_published_model_is_named_with_its_pin_and_its_place(models, folder):
+    refused = models("get", "xseg_3", "--accept-licence", "--json")
+    assert refused.returncode == 1
+    told = json.loads(refused.stdout)
+    assert told["code"] == "download"
+    for part in ("xseg_3.onnx", known()["xseg_3"].sha256, known()["xseg_3"].url, str(folder / "xseg_3.onnx")):
+        assert part in told["remedy"]
+    assert left(folder) == []
 
 
 def test_a_broken_manifest_of_an_installed_model_is_an_error(models, folder, tmp_path):

@@ -132,6 +132,16 @@ def test_a_file_is_the_known_model_that_the_person_says_and_is_pinned_from_then_
     assert library.read_installed("twin").sha256 == sha256(twin)
 
 
+def test_a_file_of_another_publisher_is_recognised_and_pinned_as_the_one_it_is(know, twin, folder):
+    know(sha256="0" * 64, also=(sha256(twin),))
+    assert library.add(twin, "twin").name == "twin"
+    assert library.read_installed("twin").sha256 == sha256(twin)
+    assert library.read_installed("twin").also == ()
+    assert all(found.good for found in library.verify())
+    library.remove("twin")
+    assert library.add(twin).name == "twin"
+
+
 def test_a_manifest_beside_the_file_is_used(twin, folder):
     assert library.add(beside(twin, name="mine")).name == "mine"
     assert library.add(twin, "another").name == "another"

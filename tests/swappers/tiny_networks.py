@@ -2,7 +2,8 @@
 
 A swapper gives, in the model view, `GAIN · v + OFFSET + SOURCE · s + RAMP · u`: v is what it was shown, s one number of
 what it was told of the person, u how far across its picture a pixel lies. All differ from channel to channel, so that
-nothing can be swapped, flipped or scaled unseen.
+nothing can be swapped, flipped or scaled unseen. An enhancer gives the same, with `MORPH` times its weight for the
+third part. An occlusion network gives, for each pixel, `MASK · v + MASK_OFFSET`, or for classes `LOGITS · v`.
 """
 
 from typing import Any
@@ -17,7 +18,8 @@ from engine.models.manifest import Manifest, known, to_text
 GAIN, OFFSET = np.array([0.5, 0.4, 0.3], np.float32), np.array([0.05, 0.15, 0.25], np.float32)
 SOURCE, RAMP = np.array([0.1, 0.2, 0.05], np.float32), np.array([0.1, 0.02, 0.2], np.float32)
 MORPH = np.array([0.2, 0.1, 0.05], np.float32)
-KINDS = {"float": TensorProto.FLOAT, "float16": TensorProto.FLOAT16}
+MASK, MASK_OFFSET = np.array([1.2, 0.1, -0.4], np.float32), np.array([0.1], np.float32)
+KINDS = {"float": TensorProto.FLOAT, "float16": TensorProto.FLOAT16, "double": TensorProto.DOUBLE}
 NUMBERS = 512
 
 _random = np.random.default_rng(7)
@@ -25,6 +27,7 @@ READING = (_random.standard_normal(NUMBERS) / np.sqrt(NUMBERS)).astype(np.float3
 EMAP = (_random.standard_normal((NUMBERS, NUMBERS)) / np.sqrt(NUMBERS)).astype(np.float32)
 CONVERTER = (_random.standard_normal((NUMBERS, NUMBERS)) / np.sqrt(NUMBERS)).astype(np.float32)
 RECOGNISER = _random.standard_normal((3, NUMBERS)).astype(np.float32)
+LOGITS = _random.standard_normal((19, 3)).astype(np.float32) * 8
 
 
 class Graph:
@@ -60,7 +63,7 @@ def across(size: int) -> np.ndarray:
 
 
 def swapper(manifest: Manifest, batch: int | str | None = None, ending: str = "", emap=EMAP) -> bytes:
-    """The network of a manifest of the families embedding, image and dfm; `ending` "nan" or "constant" spoils it.
+    """The network of a manifest of a swapper's family, or of an enhancer; `ending` "nan" or "constant" spoils it.
 
     batch: the first side of its pictures, the manifest's by default.
     """
@@ -90,6 +93,9 @@ def swapper(manifest: Manifest, batch: int | str | None = None, ending: str = ""
         value = graph.add("Add", value, graph.add("Mul", told, colours(SOURCE)))
     if "morph" in names:
         value = graph.add("Add", value, graph.add("Mul", names["morph"], colours(MORPH)))
+    if "weight" in names:
+        weight = graph.add("Cast", names["weight"], to=TensorProto.FLOAT)
+        value = graph.add("Add", value, graph.add("Mul", weight, colours(MORPH)))
     low, high = manifest.range
     value = graph.add("Add", graph.add("Mul", value, graph.constant(high - low)), graph.constant(low))
     if ending == "nan":
@@ -120,7 +126,7 @@ def _output(graph, manifest, port, place, face, u, batch):
 
 
 def _shape(port, batch):
-    if port.role == "morph":
+    if port.role in ("morph", "weight"):
         return port.shape
     return (port.shape[0] if batch is None else batch, *port.shape[1:])
 
@@ -139,7 +145,30 @@ def converter(manifest: Manifest) -> bytes:
     return graph.model([("input", (1, NUMBERS), "float")], [("output", (1, NUMBERS), "float")])
 
 
-BUILDERS = {"embedding": swapper, "image": swapper, "dfm": swapper, "recogniser": recogniser, "converter": converter}
+def occlusion(manifest: Manifest) -> bytes:
+    """The network of a manifest of the family occlusion."""
+    graph, last = Graph(), manifest.layout == "nhwc"
+    (target,), (port,) = manifest.inputs, manifest.outputs
+    form = (1, 1, 1, 3) if last else (1, 3, 1, 1)
+    mean, std = (graph.constant(np.reshape(values, form)) for values in (manifest.mean, manifest.std))
+    value = graph.add("Add", graph.add("Mul", target.name, std), mean)
+    weights = LOGITS if port.role == "classes" else MASK[None]
+    weights = weights[:, ::-1] if manifest.channels == "bgr" else weights
+    bias = np.zeros(len(weights)) if port.role == "classes" else MASK_OFFSET
+    value = graph.add("Transpose", value, perm=[0, 3, 1, 2]) if last else value
+    value = graph.add("Conv", value, graph.constant(weights[..., None, None]), graph.constant(bias))
+    low, high = manifest.range
+    value = graph.add("Add", graph.add("Mul", value, graph.constant(high - low)), graph.constant(low))
+    graph.add("Transpose", value, name="made", perm=[0, 2, 3, 1] if last else [0, 1, 2, 3])
+    return graph.model([(target.name, target.shape, target.type)], [("made", port.shape, port.type)])
+
+
+BUILDERS = {
+    **dict.fromkeys(("embedding", "image", "dfm", "enhancer"), swapper),
+    "recogniser": recogniser,
+    "converter": converter,
+    "occlusion": occlusion,
+}
 
 
 def install(folder, name: str, content: bytes | None = None, manifest: Manifest | None = None) -> Manifest:

@@ -1,0 +1,141 @@
+"""Which networks a recipe uses, what their files hold, and whether somebody has accepted their licences."""
+
+import functools
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import msgspec
+
+from engine.errors import LicenceError, ModelError
+from engine.events import shown
+from engine.models import store
+from engine.models.files import sha256_of
+from engine.models.locate import locate
+from engine.models.manifest import Family, Manifest, adapter_digest, consent_of
+from engine.shot import MESH, Shot, is_model_file, swappers_of
+
+RECOGNISER = "arcface_w600k_r50"
+"""Whose embeddings networks of the family embedding are told of."""
+
+SWAPPERS: tuple[Family, ...] = ("embedding", "image", "dfm")
+
+
+class Used(NamedTuple):
+    """A network that a recipe uses: what the recipe calls it (a path by its last name), and its file's SHA-256."""
+
+    model: str
+    manifest: Manifest
+    sha256: str
+
+    @property
+    def digest(self) -> str:
+        """Of all that decides what the network does to a picture: its file, and how its manifest has it used."""
+        return adapter_digest(self.manifest, self.sha256)
+
+    @property
+    def acceptance(self) -> str:
+        """What a recipe says where its licence is accepted."""
+        licence = " ".join(shown(self.manifest.licence).split()) or "unknown"
+        return f"{self.model}: {licence}"
+
+
+class Licence(msgspec.Struct, frozen=True, omit_defaults=True):
+    """What a frame says of a network that made it.
+
+    commercial: whether it may be used commercially: "yes", "no" or "unknown". accepted: by what, or by whom, the
+    licence was accepted, where it had to be. consent: whose a DFM needs.
+    """
+
+    model: str
+    sha256: str
+    licence: str
+    commercial: str
+    accepted: str = ""
+    consent: str = ""
+
+
+def models_of(shot: Shot) -> list[Used]:
+    """Every network that the recipe uses, each once, in an order that is the recipe's alone.
+
+    Raises ModelError for one that is not installed, cannot be read, or is of another family.
+    """
+    found: dict[str, Used] = {}
+    waiting = list(_named(shot))
+    while waiting:
+        name, families = waiting.pop(0)
+        if name in found:
+            continue
+        path, manifest = locate(name, *families)
+        found[name] = Used(_label(name), manifest, _content(path))
+        if manifest.converter:
+            waiting.append((manifest.converter, ("converter",)))
+        if manifest.family == "embedding":
+            waiting.append((RECOGNISER, ("recogniser",)))
+    return list(found.values())
+
+
+def check_licences(shot: Shot) -> list[Licence]:
+    """What there is to say of each network of the recipe. Raises ModelError, as `models_of`, and LicenceError.
+
+    One that is not cleared for commercial use needs its licence accepted: by the recipe, or by whoever installed a
+    file of the same content. What the recipe says comes first, so that it is the same on every machine.
+    """
+    told, missing = [], []
+    for used in models_of(shot):
+        manifest = used.manifest
+        accepted = _accepted(shot, used) if manifest.commercial is not True else ""
+        if accepted is None:
+            missing.append(used)
+            continue
+        consent = consent_of(manifest) if manifest.family == "dfm" else ""
+        licence = manifest.licence or "unknown"
+        told.append(Licence(used.model, used.sha256, licence, manifest.for_commercial_use, accepted, consent))
+    if missing:
+        entries = ", ".join(f'"{used.acceptance}"' for used in missing)
+        raise LicenceError(
+            f"Nobody has accepted the licence of what is not cleared for commercial use: {entries}.",
+            "Read it; if you may use it, say --accept-licence, or in the recipe: accepted_licences = ["
+            + entries
+            + "].",
+        )
+    return told
+
+
+def with_licences_accepted(shot: Shot) -> Shot:
+    """The recipe with the licence of every network that it uses accepted, where that is needed. Raises ModelError."""
+    needed = [used.acceptance for used in models_of(shot) if used.manifest.commercial is not True]
+    return msgspec.structs.replace(shot, accepted_licences=tuple(dict.fromkeys((*shot.accepted_licences, *needed))))
+
+
+def _named(shot: Shot) -> Iterator[tuple[str, tuple[Family, ...]]]:
+    """The networks that the recipe itself names, and of what family each may be."""
+    # Where nobody is replaced yet, the recipe's swapper is what will be used.
+    for swapper in dict.fromkeys(swappers_of(shot) or (shot.swapper,)):
+        if swapper != MESH:
+            yield swapper, SWAPPERS
+
+
+def _accepted(shot: Shot, used: Used) -> str | None:
+    if used.acceptance in shot.accepted_licences:
+        return "in the recipe"
+    kept = store.acceptance_of_content(used.sha256)
+    return kept and f"by {kept.accepted_by}, {kept.accepted_at:%Y-%m-%d %H:%M} UTC"
+
+
+def _label(name: str) -> str:
+    return shown(Path(name).name) if is_model_file(name) else name
+
+
+def _content(path: Path) -> str:
+    """The SHA-256 of a file, read once in a process while it stays."""
+    try:
+        stat = path.stat()
+    except OSError as error:
+        raise ModelError(f"The model {shown(path)} cannot be read: {error.strerror}.", "Check the path.") from error
+    return _hashed(path, stat.st_mtime_ns, stat.st_size)
+
+
+@functools.lru_cache(maxsize=64)
+def _hashed(path: Path, _changed: int, _size: int) -> str:
+    return sha256_of(path)
