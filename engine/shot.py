@@ -176,7 +176,7 @@ class Match(msgspec.Struct, frozen=True, kw_only=True):
     sharpness: Annotated[Fraction, Meta(description="How far it takes the plate's sharpness.")] = 1.0
     exposure: Annotated[
         float,
-        Meta(ge=-4.0, le=4.0, description="Light of the new face after that, in stops; 0 leaves it as it is."),
+        Meta(ge=-4.0, le=4.0, description="Exposure of the new face once it is matched, in stops."),
     ] = 0.0
 
 

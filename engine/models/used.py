@@ -123,6 +123,7 @@ def _located(shot: Shot) -> dict[str, Located]:
 
 def _named(shot: Shot) -> Iterator[tuple[str, tuple[Family, ...]]]:
     """The networks that the recipe itself names, and of what family each may be."""
+    # Where nobody is replaced yet, the recipe's swapper is what will be used.
     swappers = [name for name in swappers_of(shot) or (shot.swapper,) if name != MESH]
     for name in swappers:
         yield name, SWAPPERS

@@ -92,8 +92,8 @@ def test_another_content_or_another_use_of_it_is_done_again(work: Path, actor: P
     plate = core.Plate.open(shot.plate.path, "", shot.plate.colorspace)
     tracks, consents = core.Tracks.load(Path(shot.tracks)), core.check_consents(shot)
 
-    def digest_now(shot=shot) -> object:
-        return Marks(shot, plate, tracks, consents).of(1001, 1)[DIGEST]
+    def digest_now(shot=shot) -> str:
+        return str(Marks(shot, plate, tracks, consents).of(1001, 1)[DIGEST])
 
     first = digest_now()
     assert digest_now(msgspec.structs.replace(shot, accepted_licences=(*shot.accepted_licences, "a: b"))) == first

@@ -12,7 +12,7 @@ from engine.errors import LicenceError, ModelError
 from engine.models import store
 from engine.models.manifest import Manifest, known, to_text
 from engine.models.used import Licence, check_licences, models_of, with_licences_accepted
-from engine.shot import Network, Shot, digest, portable
+from engine.shot import Network, Replace, Shot, digest, portable
 
 GHOST = Shot(swapper="ghost_1_256")
 ACCEPTED = (
@@ -71,6 +71,13 @@ def test_an_enhancer_counts_as_any_other_network_of_the_recipe(folder, tmp_path)
         models_of(Shot(swapper="ghost_1_256", network=Network(enhancer="uniface_256")))
     # The mesh swapper uses no network.
     assert models_of(Shot(network=Network(enhancer="nothing"))) == []
+
+
+def test_the_networks_of_each_person_are_the_recipe_s(folder):
+    people = Replace(identity="a"), Replace(identity="b", swapper="uniface_256"), Replace(identity="c", swapper="mesh")
+    named = [used.model for used in models_of(msgspec.structs.replace(GHOST, replace=people))]
+    assert named == ["ghost_1_256", "uniface_256", "crossface_ghost", "arcface_w600k_r50"]
+    assert [used.model for used in models_of(msgspec.structs.replace(GHOST, replace=people[1:]))] == ["uniface_256"]
 
 
 def test_one_that_is_not_there_or_of_another_family_is_an_error(folder):
