@@ -24,8 +24,9 @@ from engine.plates.header import attribute
 from engine.plates.layout import Attributes
 from engine.plates.plate import Plate
 from engine.plates.splice import ExrFile
+from engine.portable import digest, portable
 from engine.provenance.consent import Consent
-from engine.shot import Shot, digest, portable
+from engine.shot import Shot
 from engine.swappers.references import find_pictures
 
 VERSION, RECIPE, SYNTHETIC, LICENCE, DIGEST, MATTES = (

@@ -13,8 +13,9 @@ from scipy.interpolate import CubicHermiteSpline, PchipInterpolator
 from engine import recipe
 from engine.errors import RecipeError
 from engine.keys import Keys
+from engine.portable import digest
 from engine.settings import settings
-from engine.shot import Composite, Key, Match, Mesh, Shot, View, digest
+from engine.shot import Composite, Key, Match, Mesh, Shot, View
 
 OPACITY = "composite.opacity"
 

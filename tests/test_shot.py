@@ -11,8 +11,9 @@ from hypothesis import strategies as st
 
 from engine import recipe
 from engine.errors import OutputRefused, RecipeError
+from engine.portable import digest, portable
 from engine.settings import settings
-from engine.shot import ArtistMatte, Key, Matte, Mesh, Output, Plate, Replace, Shot, View, digest, portable
+from engine.shot import ArtistMatte, Key, Matte, Mesh, Output, Plate, Replace, Shot, View
 
 PERSON = Replace(identity="/people/anna", face="like:/photos/anna.png")
 FULL = Shot(

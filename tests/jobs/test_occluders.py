@@ -12,7 +12,8 @@ from engine.errors import LicenceError, ModelError
 from engine.events import FrameDone, FrameSkipped
 from engine.faces.tracks import Tracks
 from engine.models.used import models_of, with_licences_accepted
-from engine.shot import Shot, digest, portable
+from engine.portable import digest, portable
+from engine.shot import Shot
 from kernels.view import make_view, view
 from tests.jobs.place import Record, read_exr, read_layers, shot_of
 

@@ -12,7 +12,8 @@ from engine.errors import LicenceError, ModelError
 from engine.models import store
 from engine.models.manifest import Manifest, known, to_text
 from engine.models.used import Licence, check_licences, models_of, with_licences_accepted
-from engine.shot import Network, Replace, Shot, digest, portable
+from engine.portable import digest, portable
+from engine.shot import Network, Replace, Shot
 
 GHOST = Shot(swapper="ghost_1_256")
 ACCEPTED = (
