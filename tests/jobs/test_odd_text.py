@@ -129,7 +129,11 @@ def test_a_setting_that_is_named_by_no_text(ask: Ask, key: Any, inside: str) -> 
     assert isinstance(reply, Failure) and reply.code in ("malformed", "recipe")
 
 
-@pytest.mark.parametrize("value", [b"\xff", None, 1, [], {}, msgspec.msgpack.Ext(5, b"x"), float("nan")], ids=repr)
+@pytest.mark.parametrize(
+    "value",
+    [b"\xff", None, 1, [], {}, msgspec.msgpack.Ext(5, b"x"), float("nan")],
+    ids=lambda value: type(value).__name__,
+)
 @pytest.mark.parametrize("setting", ["path", "frames"])
 def test_a_text_that_is_none(ask: Ask, setting: str, value: Any) -> None:
     reply = ask({"type": "swap", "shot": {"plate": {setting: value}}})
