@@ -22,7 +22,7 @@ from engine.shot import Matte, Network
 from engine.swappers import atlas
 from engine.swappers.atlas import Regions
 from engine.swappers.base import NO_PARTS, Crop, Patch, Seen
-from engine.swappers.boost import join, split
+from engine.swappers.boost import even, join, split
 from engine.swappers.enhance import Enhancer
 from engine.swappers.expression import keep_eyes, keep_mouth
 from engine.swappers.hull import crop_border, face_hull, inner_part, matte_blur, unobstructed
@@ -191,7 +191,7 @@ class NetworkSwapper:
         made: tuple[Role, ...] = ("mask", "target mask")
         masks = [network.masks(results[role]) for role in made if role in results]
         whole = [fetch(join(mask[..., None], boost))[..., 0] for mask in masks]
-        face = fetch(join(faces, boost))
+        face = fetch(even(join(faces, boost), boost))
         return face, np.minimum.reduce([np.ones(face.shape[:2], np.float32), *whole])
 
 

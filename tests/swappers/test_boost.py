@@ -6,7 +6,7 @@ import pytest
 from engine.errors import ModelError
 from engine.models.catalogue import canonical_mesh
 from engine.models.initializer import last_initializer
-from engine.swappers.boost import join, split
+from engine.swappers.boost import even, join, split
 from engine.swappers.templates import TEMPLATES, five_points, picture_to_template
 
 
@@ -31,6 +31,30 @@ def test_what_a_small_picture_cannot_hold_is_not_folded_into_it(boost):
     crop = np.broadcast_to(wave[None, :, None], (32 * boost, 32 * boost, 1)).astype(np.float32)
     middle = split(crop, boost)[:, 8:-8, 8:-8]
     assert np.abs(middle).max() < 0.35 * np.abs(wave).max()
+
+
+@pytest.mark.parametrize("boost", [2, 3, 4, 8])
+def test_pictures_that_are_each_a_little_off_leave_no_lattice(boost):
+    y, x = np.mgrid[0 : 64 * boost, 0 : 64 * boost].astype(np.float32) / (64 * boost)
+    crop = np.stack([0.3 + 0.4 * x, 0.5 + 0.1 * np.sin(9 * y), 0.5 * x * y], axis=2).astype(np.float32)
+    off = np.random.default_rng(boost).uniform(-0.02, 0.02, (boost * boost, 1, 1, 3)).astype(np.float32)
+    off -= off.mean(0)
+    lattice = off * np.linspace(0.3, 1.0, 64, dtype=np.float32)[:, None, None]
+    joined = crop + join(np.ascontiguousarray(np.broadcast_to(lattice, (boost * boost, 64, 64, 3))), boost)
+    inner = slice(8 * boost, -8 * boost)
+    before, after = np.abs(joined - crop)[inner, inner].max(), np.abs(even(joined, boost) - crop)[inner, inner].max()
+    assert before > 0.01 and after < 0.1 * before
+
+
+@pytest.mark.parametrize("boost", [2, 3, 4, 8])
+def test_edges_and_texture_stay_where_no_picture_is_off(boost):
+    size = 64 * boost
+    y, x = np.mgrid[0:size, 0:size].astype(np.float32)
+    edges = np.where(x + 0.3 * y > 0.6 * size, 0.8, 0.1) + np.where(np.hypot(x - 99, y - 70) < 9, 0.1, 0.0)
+    crop = np.repeat(edges[..., None], 3, axis=2).astype(np.float32)
+    assert np.abs(even(crop, boost) - crop).max() < 1 / 255
+    texture = np.random.default_rng(0).uniform(0.4, 0.6, (size, size, 3)).astype(np.float32)
+    assert np.std(even(texture, boost) - texture) < 0.05 * np.std(texture)
 
 
 @pytest.mark.parametrize("template", TEMPLATES)
