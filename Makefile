@@ -20,6 +20,9 @@ ifeq ($(STALE),yes)
 .PHONY: $(STAMP)
 endif
 
+# Most tests wait more than they compute. Those of a file stay together, for they share an engine.
+PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+
 # The Blenders that tests run in; the first one builds the extension.
 BLENDERS := 5.0 4.5
 BUILDER := .bpy/5.0/bin/python .bpy/5.0/lib/python3.11/site-packages/bpy/5.0/scripts/addons_core/bl_pkg/cli/blender_ext.py
@@ -30,7 +33,7 @@ demo: $(STAMP)
 	.venv/bin/faceplate demo
 
 test: $(STAMP) bpy
-	.venv/bin/python -m pytest
+	.venv/bin/python -m pytest $(PARALLEL)
 
 lint: $(STAMP)
 	.venv/bin/ruff check .
@@ -39,7 +42,7 @@ lint: $(STAMP)
 	.venv/bin/lint-imports
 
 check: lint
-	.venv/bin/python -m pytest -m "not slow and not corpus and not gpu and not blender"
+	.venv/bin/python -m pytest $(PARALLEL) -m "not slow and not corpus and not gpu and not blender"
 
 addons: $(STAMP) .bpy/5.0/.installed
 	.venv/bin/python -m engine.hosts dist build/wheels $(BUILDER) build
