@@ -11,6 +11,8 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from engine.errors import RecipeError
+from engine.events import shown
 from engine.faces.mesh import SURFACE, face_width
 from engine.faces.tracks import FaceGeometry
 from engine.geometry import Box
@@ -38,6 +40,9 @@ from kernels.view import exposed, seen_of_exposed
 from kernels.warp import invert, warp_affine
 
 Float32 = NDArray[np.float32]
+
+# Pixels along the side of a crop: more than an 8K close-up has across a face.
+LARGEST_CROP = 4096
 
 
 class Worn(NamedTuple):
@@ -95,7 +100,16 @@ class NetworkSwapper:
     def __init__(
         self, network: Brought, boost: int, person: str, keep: Keep = NOTHING, enhancer: Enhancer | None = None
     ) -> None:
-        """`person` is a digest of who it is; with the networks and the settings it says what a patch depends on."""
+        """`person` is a digest of who it is; with the networks and the settings it says what a patch depends on.
+
+        Raises RecipeError for a boost that makes the crop larger than anybody's face.
+        """
+        if network.size * boost > LARGEST_CROP:
+            raise RecipeError(
+                f"{shown(network.manifest.name)} at `network.boost` {boost} makes a face {network.size * boost} pixels "
+                f"wide; {LARGEST_CROP} are the most.",
+                f"Set network.boost to {max(1, LARGEST_CROP // network.size)} or less.",
+            )
         self._network, self._boost, self._person, self._keep = network, boost, person, keep
         self._enhancer = enhancer
         self._networks = network.identity + (enhancer.identity if enhancer else "")

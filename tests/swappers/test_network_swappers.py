@@ -5,7 +5,7 @@ import msgspec
 import numpy as np
 import pytest
 
-from engine.errors import ModelError
+from engine.errors import ModelError, RecipeError
 from engine.faces.tracks import Track, Tracks
 from engine.geometry import Box
 from engine.models.catalogue import canonical_mesh
@@ -293,6 +293,17 @@ def test_what_is_not_installed_is_said_with_where_to_bring_it(stage, tmp_path, m
     with pytest.raises(ModelError, match="family recogniser"):
         tiny.install(tmp_path, "arcface_w600k_r50")
         stage.render("arcface_w600k_r50")
+
+
+def test_a_boost_that_nobody_s_face_is_large_enough_for_is_refused(stage, tmp_path):
+    def larger(port):
+        return msgspec.structs.replace(port, shape=tuple(1024 if side == 224 else side for side in port.shape))
+
+    inputs, outputs = tuple(map(larger, DFM.inputs)), tuple(map(larger, DFM.outputs))
+    tiny.install(tmp_path, "large", manifest=msgspec.structs.replace(DFM, size=1024, inputs=inputs, outputs=outputs))
+    with pytest.raises(RecipeError, match="8192 pixels wide; 4096 are the most") as caught:
+        stage.render(str(tmp_path / "large.onnx"), "network.boost=8")
+    assert caught.value.remedy == "Set network.boost to 4 or less."
 
 
 def test_a_path_stands_for_a_model_with_its_manifest_beside_it(stage, tmp_path):
