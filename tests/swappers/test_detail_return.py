@@ -189,7 +189,8 @@ def test_a_whole_frame_has_texture_and_the_plates_grain_and_no_more(tmp_path, mo
     """A network of 64 pixels that gives back what it is shown, through the renderer, on a grainy plate in a file."""
     pytest.importorskip("onnx", reason="needs onnx to write a model")
     import test_network_swappers as swapped
-    import tiny_networks as tiny
+
+    from tests.swappers import tiny_networks as tiny
 
     monkeypatch.setenv("FACEPLATE_MODELS", str(tmp_path))
     (port,) = (port for port in swapped.DFM.inputs if port.role == "target")

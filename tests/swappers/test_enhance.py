@@ -15,7 +15,8 @@ from engine.swappers.references import Identity
 
 pytest.importorskip("onnx", reason="needs onnx to write a model")
 import test_network_swappers as swapped
-import tiny_networks as tiny
+
+from tests.swappers import tiny_networks as tiny
 
 ENHANCERS = sorted(name for name, manifest in known().items() if manifest.family == "enhancer")
 STEP = swapped.STEP

@@ -9,7 +9,7 @@ from engine.models.manifest import Manifest, known
 from engine.models.session import Model
 
 pytest.importorskip("onnx", reason="needs onnx to write a model")
-import tiny_networks as tiny
+from tests.swappers import tiny_networks as tiny
 
 
 def half(manifest: Manifest, name: str) -> Manifest:

@@ -19,8 +19,9 @@ from engine.swappers.references import Identity
 from kernels.view import make_view, view
 
 pytest.importorskip("onnx", reason="needs onnx to write a model")
-import tiny_networks as tiny
 from test_network_swappers import BARE, DFM, SIZE, STEP, expected, face_mesh, told
+
+from tests.swappers import tiny_networks as tiny
 
 GHOST, UNIFACE, PERSON, MESH = "ghost_1_256", "uniface_256", "person", "mesh"
 MIDDLE = SIZE[1] // 2

@@ -59,7 +59,7 @@ def test_from_the_first_look_to_the_frames(chromium: Any, host: Host, work: Path
         assert all("409" in one for one in page.wrong), page.wrong
     assert host.last(Ended).failure is None
     shot = host.last(Chosen).shot
-    assert shot["replace"] == [{"identity": str(work / "people/grace"), "face": "1"}]
+    assert shot["replace"] == [{"identity": str(work / "people/grace"), "face": "1", "swapper": ""}]
     assert (shot["mesh"]["shape"], shot["matte"]["feather"]) == (0.86, 0.2)
     assert len(list((work / "out").glob("*.exr"))) == 3
 
