@@ -11,6 +11,7 @@ import numpy as np
 
 from kernels.blur import gaussian
 from kernels.launch import contiguous
+from kernels.warp import warp_affine
 
 # Sigma, in pixels of a smaller picture, of the blur that is taken to lie in it: less leaves waves that such pixels fold
 # into others (a tenth of one of two pixels' length at boost 2), more loses what they could show.
@@ -21,6 +22,9 @@ _LATTICE = 0.03
 # Sigma, in pixels of a smaller picture, over which such a difference is the same. With the limit above an edge is
 # changed by less than a step of eight bits.
 _REACH = 4.0
+# Sigma, in pixels of a smaller picture, of the neighbourhood in which stairs are looked for; and a sum of squares of
+# slopes that nobody sees.
+_NEIGHBOURHOOD, _NO_SLOPE = 2.0, 1e-8
 
 
 def split(crop: Any, boost: int) -> Any:
@@ -38,13 +42,14 @@ def join(pictures: Any, boost: int) -> Any:
 
 
 def even(crop: Any, boost: int) -> Any:
-    """A joined crop, model view, without the lattice that its pictures make where each is a little off by itself.
+    """A joined crop, model view, without the lattice and the stairs of a network that is no function of place alone."""
+    return crop if boost == 1 else _sloped(_unlatticed(crop, boost), boost)
 
-    Where the crop is smooth they all show the same, and what they differ by there, evenly over some of their pixels, is
-    taken away.
+
+def _unlatticed(crop: Any, boost: int) -> Any:
+    """Where a crop is smooth its pictures show the same; what they differ by there, evenly over some of their pixels,
+    is taken away.
     """
-    if boost == 1:
-        return crop
     fine = crop - gaussian(crop, 0.6 * boost)
     parts = _apart(np.clip(fine, -_LATTICE, _LATTICE), boost)
     count, height, width, channels = parts.shape
@@ -52,6 +57,23 @@ def even(crop: Any, boost: int) -> Any:
     smooth = gaussian(beside, _REACH).reshape(height, width, count, channels)
     smooth = smooth - smooth.mean(2, keepdims=True)
     return crop - join(contiguous(smooth.transpose(2, 0, 1, 3)), boost)
+
+
+def _sloped(crop: Any, boost: int) -> Any:
+    """A network that heeds no parts of a pixel gives the same picture n² times, and the joined crop would be stairs.
+
+    The middle picture, enlarged smoothly, says by how much neighbours have to differ. As far as they differ by less, in
+    a neighbourhood, what is missing is added.
+    """
+    height, width, _ = crop.shape
+    middle = contiguous(_apart(crop, boost).mean(0))
+    smooth = warp_affine(middle, [[1 / boost, 0.0, 0.0], [0.0, 1 / boost, 0.0]], (height, width), "cubic")
+    stairs = middle.repeat(boost, axis=0).repeat(boost, axis=1)
+    wanted, there = smooth - stairs, crop - stairs
+    both = np.stack([(there * there).sum(2), (wanted * wanted).sum(2)], axis=2)
+    met = gaussian(contiguous(both), _NEIGHBOURHOOD * boost)
+    share = np.minimum(np.sqrt(met[..., 0] / (met[..., 1] + _NO_SLOPE)), 1.0)
+    return crop + (1.0 - share)[..., None] * wanted
 
 
 def _apart(crop: Any, boost: int) -> Any:

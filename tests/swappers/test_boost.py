@@ -47,6 +47,18 @@ def test_pictures_that_are_each_a_little_off_leave_no_lattice(boost):
 
 
 @pytest.mark.parametrize("boost", [2, 3, 4, 8])
+@pytest.mark.parametrize("heeded", [0.0, 0.5])
+def test_a_network_that_heeds_no_parts_of_a_pixel_makes_no_stairs(boost, heeded):
+    y, x = np.mgrid[0 : 48 * boost, 0 : 48 * boost].astype(np.float32) / boost
+    crop = np.repeat((0.5 + 0.3 * np.sin(x / 4) * np.cos(y / 5))[..., None], 3, axis=2).astype(np.float32)
+    same = np.repeat(np.repeat(crop[boost // 2 :: boost, boost // 2 :: boost], boost, 0), boost, 1)
+    joined = same + np.float32(heeded) * (crop - same)
+    inner = slice(8 * boost, -8 * boost)
+    steps = [np.abs(np.diff(one, 2, axis=1))[inner, inner].max() for one in (crop, joined, even(joined, boost))]
+    assert steps[1] > 1.5 * steps[0] and steps[2] < 0.3 * steps[1] + steps[0]
+
+
+@pytest.mark.parametrize("boost", [2, 3, 4, 8])
 def test_edges_and_texture_stay_where_no_picture_is_off(boost):
     size = 64 * boost
     y, x = np.mgrid[0:size, 0:size].astype(np.float32)
