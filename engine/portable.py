@@ -44,10 +44,18 @@ def digest(shot: Shot) -> str:
     plain["matte"]["holdout"] = bool(shot.matte.holdout)
     for entry in plain["mattes"]:
         entry["path"] = bool(entry["path"])
+    plain["swapper"], plain["network"]["enhancer"] = _kind(shot.swapper), _kind(shot.network.enhancer)
+    plain["matte"]["occlusion"] = list(map(_kind, occlusion_networks(shot.matte)))
     for entry in plain["replace"]:
         del entry["identity"]
+        entry["swapper"] = _kind(entry["swapper"])
         entry["face"] = entry["face"].partition(":")[0]
     return hashlib.sha256(msgspec.json.encode(plain, order="deterministic")).hexdigest()
+
+
+def _kind(model: str) -> str:
+    """The name of a model; of a file only that it is one."""
+    return "file" if is_model_file(model) else model
 
 
 def _portable_model(name: str) -> str:

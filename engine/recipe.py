@@ -220,7 +220,7 @@ def _value(text: str, annotation: Any) -> Any:
 
 
 def with_paths(shot: Shot, change: Callable[[str], str]) -> Shot:
-    """The recipe with every path in it changed; an empty one stays empty."""
+    """The recipe with every path in it changed; an empty one stays empty. Raises `RecipeError`."""
 
     def changed(text: str) -> str:
         return change(text) if text else ""
@@ -231,14 +231,19 @@ def with_paths(shot: Shot, change: Callable[[str], str]) -> Shot:
     def face(text: str) -> str:
         return LIKE + changed(text.removeprefix(LIKE)) if text.startswith(LIKE) else text
 
-    replace, networks = msgspec.structs.replace, occlusion_networks(shot.matte)
+    replace, networks = msgspec.structs.replace, [model(name) for name in occlusion_networks(shot.matte)]
+    if any("," in name for name in networks):
+        raise RecipeError(
+            "`matte.occlusion` cannot name a file in a folder with a comma in its name.",
+            "Install the model: faceplate models add FILE.",
+        )
     return replace(
         shot,
         swapper=model(shot.swapper),
         network=replace(shot.network, enhancer=model(shot.network.enhancer)),
         tracks=changed(shot.tracks),
         plate=replace(shot.plate, path=changed(shot.plate.path)),
-        matte=replace(shot.matte, holdout=changed(shot.matte.holdout), occlusion=", ".join(map(model, networks))),
+        matte=replace(shot.matte, holdout=changed(shot.matte.holdout), occlusion=", ".join(networks)),
         mattes=tuple(replace(one, path=changed(one.path)) for one in shot.mattes),
         replace=tuple(
             replace(one, identity=changed(one.identity), face=face(one.face), swapper=model(one.swapper))

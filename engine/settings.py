@@ -16,7 +16,7 @@ from msgspec.structs import FieldInfo, fields
 
 from engine.errors import RecipeError
 from engine.events import shown
-from engine.shot import KEYABLE, Shot
+from engine.shot import KEYABLE, STEADY, Shot
 
 _brief = reprlib.Repr()
 _brief.maxstring = _brief.maxother = 100
@@ -115,9 +115,10 @@ def _setting(field: FieldInfo, section: str, *, listed: bool) -> Setting:
     if isinstance(kind, inspect.Metadata):
         expects = (kind.extra or {}).get("expects", "")
         description = (kind.extra_json_schema or {}).get("description", "")
-    keyable = section.rstrip(".") in KEYABLE and _is_continuous(kind)
+    name = section + field.name
+    keyable = section.rstrip(".") in KEYABLE and name not in STEADY and _is_continuous(kind)
     expects = expects or _expects(kind)
-    return Setting(section + field.name, field.default, expects, description, field.type, listed, keyable)
+    return Setting(name, field.default, expects, description, field.type, listed, keyable)
 
 
 def _is_continuous(kind: inspect.Type) -> bool:

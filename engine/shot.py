@@ -22,6 +22,8 @@ Interpolation = Literal["smooth", "linear", "hold"]
 MESH = "mesh"
 # Sections whose numbers a frame has for itself.
 KEYABLE = ("view", "mesh", "network", "match", "matte", "regions", "composite")
+# Numbers in them that a swapper is made with, for the whole shot.
+STEADY = ("network.enhance_scale",)
 # Parts of the matte that are layers of their own, beside those of the artist.
 PARTS = ("hull", "facing", "occlusion", "occluders", "model", "regions")
 _MODELS = (".onnx", ".dfm")

@@ -101,7 +101,8 @@ def test_numbers_of_a_frame_can_have_keys_and_nothing_else_can():
     can = {name for name, setting in settings().items() if setting.keyable}
     assert {OPACITY, "composite.grain", "match.contrast", "matte.feather", "mesh.eyes", "view.exposure"} <= can
     assert {"network.likeness", "network.morph", "view.white", "view.knee"} <= can
-    assert not {"network.boost", "seed", "swapper", "plate.path", "solve.smoothing", "matte.holdout", "key.value"} & can
+    assert not {"network.boost", "network.enhance_scale", "seed", "swapper", "plate.path"} & can
+    assert not {"solve.smoothing", "matte.holdout", "key.value"} & can
     for name in settings():
         key = {"setting": name, "frame": 1, "value": 1}
         if name in can:

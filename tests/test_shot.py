@@ -225,6 +225,24 @@ def test_paths_in_a_recipe_are_relative_to_its_folder(tmp_path: Path, monkeypatc
     assert recipe.load(file) == named
 
 
+def test_a_model_file_counts_by_what_it_holds_and_not_by_its_name():
+    def named(file: str) -> str:
+        shot = recipe.with_settings(FULL, [f"swapper={file}", f"network.enhancer={file}", f"matte.occlusion={file}"])
+        return digest(recipe.with_settings(shot, [f"replace.swapper={file}"]))
+
+    assert named("/a/one.onnx") == named("/b/two.onnx") != named("one")
+
+
+def test_a_folder_with_a_comma_cannot_hold_an_occlusion_network(tmp_path: Path):
+    file = tmp_path / "a, b" / "shot.toml"
+    file.parent.mkdir()
+    file.write_text("[matte]\nocclusion = 'xseg_1, bisenet_resnet_18'\n")
+    assert recipe.load(file).matte.occlusion == "xseg_1, bisenet_resnet_18"
+    file.write_text("[matte]\nocclusion = 'xseg.onnx'\n")
+    with pytest.raises(RecipeError, match="comma"):
+        recipe.load(file)
+
+
 def test_a_saved_recipe_moves_with_its_folder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     first, second = tmp_path / "first", tmp_path / "second"
     first.mkdir()

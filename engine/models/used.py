@@ -42,7 +42,7 @@ class Used(NamedTuple):
 class Licence(msgspec.Struct, frozen=True, omit_defaults=True):
     """What a frame says of a network that made it.
 
-    commercial: whether it may be used commercially: "yes", "no" or "unknown". accepted: by what, or by whom, the
+    commercial: whether it may be used commercially: "yes", "no" or "unknown". accepted: where it is said that the
     licence was accepted, where it had to be. consent: whose a DFM needs.
     """
 
@@ -136,8 +136,8 @@ def _named(shot: Shot) -> Iterator[tuple[str, tuple[Family, ...]]]:
 def _accepted(shot: Shot, used: Used) -> str | None:
     if used.acceptance in shot.accepted_licences:
         return "in the recipe"
-    kept = store.acceptance_of_content(used.sha256)
-    return kept and f"by {kept.accepted_by}, {kept.accepted_at:%Y-%m-%d %H:%M} UTC"
+    # By whom and when is not said: a frame has the same bytes wherever it was made.
+    return "where it is installed" if store.acceptance_of_content(used.sha256) else None
 
 
 def _label(name: str) -> str:

@@ -19,12 +19,14 @@ _SIGMA = 0.4
 # A network that is shown the same a fraction of a pixel further answers a little differently: up to this much of white.
 # Beside an edge pictures differ by more, which is the edge's own.
 _LATTICE = 0.03
-# Sigma, in pixels of a smaller picture, over which such a difference is the same. With the limit above an edge is
-# changed by less than a step of eight bits.
+# Sigma, in pixels of a smaller picture, over which such a difference is the same. With the limit above a soft edge is
+# changed by less than a step of eight bits, waves that are as long as two or three pictures' pixels by a few.
 _REACH = 4.0
 # Sigma, in pixels of a smaller picture, of the neighbourhood in which stairs are looked for; and a sum of squares of
 # slopes that nobody sees.
 _NEIGHBOURHOOD, _NO_SLOPE = 2.0, 1e-8
+# Up to the first share of what is wanted there are stairs, from the second on only the blur of edges.
+_STAIRS, _ENOUGH = 0.6, 0.8
 
 
 def split(crop: Any, boost: int) -> Any:
@@ -73,6 +75,7 @@ def _sloped(crop: Any, boost: int) -> Any:
     both = np.stack([(there * there).sum(2), (wanted * wanted).sum(2)], axis=2)
     met = gaussian(contiguous(both), _NEIGHBOURHOOD * boost)
     share = np.minimum(np.sqrt(met[..., 0] / (met[..., 1] + _NO_SLOPE)), 1.0)
+    share = share + (1.0 - share) * np.clip((share - _STAIRS) / (_ENOUGH - _STAIRS), 0.0, 1.0)
     return crop + (1.0 - share)[..., None] * wanted
 
 

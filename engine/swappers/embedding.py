@@ -33,12 +33,12 @@ class EmbeddingSwapper(NetworkSwapper):
     def __init__(
         self, network: Brought, identity: Identity, boost: int, keep: Keep = NOTHING, enhancer: Enhancer | None = None
     ) -> None:
-        super().__init__(network, boost, identity.digest, keep, enhancer)
-        self._recogniser = open_named(RECOGNISER, "recogniser")
         manifest = network.manifest
+        self._recogniser = open_named(RECOGNISER, "recogniser")
         self._converter = open_named(manifest.converter, "converter") if manifest.converter else None
-        embeddings = np.array([_of_reference(self._recogniser, each) for each in identity.references])
-        self._embedding = robust_mean(embeddings, identity.votes)
+        person = identity.digest, self._recogniser.identity, self._converter.identity if self._converter else ""
+        super().__init__(network, boost, " ".join(person), keep, enhancer)
+        self._embedding = keep.get(("embedding", *person[:2]), lambda: self._embedding_of(identity))
 
     def told(self, seen: Seen) -> dict[Role, Float32]:
         """The source (1, 512)."""
@@ -49,6 +49,10 @@ class EmbeddingSwapper(NetworkSwapper):
         # ArcFace's vectors are longer for better pictures; only their directions are somebody's.
         target *= np.linalg.norm(self._embedding) / max(float(np.linalg.norm(target)), 1e-6)
         return {"source": self._source(np.asarray(self._embedding * (1.0 - push) + target * push, np.float32))}
+
+    def _embedding_of(self, identity: Identity) -> Float32:
+        embeddings = np.array([_of_reference(self._recogniser, each) for each in identity.references])
+        return robust_mean(embeddings, identity.votes)
 
     def _source(self, embedding: Float32) -> Float32:
         network = self._network

@@ -25,13 +25,24 @@ import msgspec
 import platformdirs
 
 from engine.errors import IdentityError
+from engine.models.session import devices
 from engine.swappers.portrait import Portrait
 
 VARIABLE = "FACEPLATE_CACHE"
 KEPT_DAYS = 60.0
 _DAY = 86400.0
 _PACKAGES = ("faces", "models", "plates", "swappers")
-_LIBRARIES = ("numpy", "numba", "llvmlite", "opencv-python-headless", "onnxruntime", "openimageio", "openexr", "scipy")
+_LIBRARIES = (
+    "numpy",
+    "numba",
+    "llvmlite",
+    "opencv-python-headless",
+    "onnxruntime",
+    "onnxruntime-gpu",
+    "openimageio",
+    "openexr",
+    "scipy",
+)
 _ENDING = ".portrait"
 _LARGEST = 1 << 20
 
@@ -85,7 +96,7 @@ def _measured_by() -> str:
     libraries = [f"{name} {_version_of(name)}" for name in _LIBRARIES]
     features = llvmlite.binding.get_host_cpu_features().flatten()
     processor = platform.machine(), llvmlite.binding.get_host_cpu_name(), features
-    return "\n".join([_sources(), *libraries, *processor])
+    return "\n".join([_sources(), *libraries, *processor, *(str(device) for device in devices())])
 
 
 def _sources() -> str:

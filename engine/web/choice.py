@@ -41,7 +41,10 @@ class Choice:
         """Have a face replaced by the person in a folder; by nobody where that is empty. Raises RecipeError."""
         people = self.people
         at = next((index for index, entry in enumerate(people) if same_face(entry["face"], face)), len(people))
-        people[at : at + 1] = [{"identity": identity, "face": face}] if identity else []
+        # A swapper of their own, such as their DFM, stays with the person whom it makes.
+        same = at < len(people) and people[at]["identity"] == identity
+        entry = (people[at] if same else {}) | {"identity": identity, "face": face}
+        people[at : at + 1] = [entry] if identity else []
         self._replace("", PEOPLE, people)
 
     def _replace(self, section: str, key: str, value: Any) -> None:

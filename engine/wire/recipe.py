@@ -97,8 +97,8 @@ def result_beside(plate: str) -> str:
 
 
 def without_frames(plain: dict[str, Any]) -> dict[str, Any]:
-    """A recipe for another plate: without what is of the frames of its own, its tracks and the artist's mattes."""
-    return plain | {"tracks": "", "mattes": [], "matte": plain.get("matte", {}) | {"holdout": ""}}
+    """A recipe for another plate: without what is of its own frames, the tracks, the keys and the artist's mattes."""
+    return plain | {"tracks": "", "key": [], "mattes": [], "matte": plain.get("matte", {}) | {"holdout": ""}}
 
 
 def solved_part(plain: dict[str, Any]) -> dict[str, Any]:

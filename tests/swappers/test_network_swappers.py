@@ -8,6 +8,7 @@ import pytest
 from engine.errors import ModelError, RecipeError
 from engine.faces.tracks import Track, Tracks
 from engine.geometry import Box
+from engine.kept import Kept
 from engine.models.catalogue import canonical_mesh
 from engine.models.locate import open_named
 from engine.models.manifest import Manifest, Port, Role, known
@@ -304,6 +305,25 @@ def test_a_boost_that_nobody_s_face_is_large_enough_for_is_refused(stage, tmp_pa
     with pytest.raises(RecipeError, match="8192 pixels wide; 4096 are the most") as caught:
         stage.render(str(tmp_path / "large.onnx"), "network.boost=8")
     assert caught.value.remedy == "Set network.boost to 4 or less."
+
+
+def test_another_recogniser_makes_another_face_though_all_else_was_kept(stage, tmp_path, monkeypatch):
+    monkeypatch.setenv("FACEPLATE_MODELS", str(tmp_path))
+    keep = Kept(1 << 28)
+    for name in ("inswapper_128", "arcface_w600k_r50"):
+        tiny.install(tmp_path, name)
+
+    def rendered():
+        shot = with_settings(Shot(swapper="inswapper_128", replace=(Replace(identity="person"),)), BARE)
+        frame = stage.plate.read(1)
+        Renderer(shot, stage.tracks, stage.plate.color, [Identity([stage.reference], "digest")], keep).render(frame)
+        return frame.rgb(frame.data_window).copy()
+
+    first = rendered()
+    np.testing.assert_array_equal(rendered(), first)
+    monkeypatch.setattr(tiny, "RECOGNISER", -tiny.RECOGNISER)
+    tiny.install(tmp_path, "arcface_w600k_r50")
+    assert (rendered() != first).any()
 
 
 def test_a_path_stands_for_a_model_with_its_manifest_beside_it(stage, tmp_path):
