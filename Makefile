@@ -20,8 +20,9 @@ ifeq ($(STALE),yes)
 .PHONY: $(STAMP)
 endif
 
-# Most tests wait more than they compute. Those of a file stay together, for they share an engine.
-PARALLEL := -n auto --maxprocesses 4 --dist loadfile
+# To choose, on a machine with more than two cores: make test PARALLEL="-n 4 --dist loadfile". The tests of a file share an
+# engine. On two cores that saves a third, but what waits for an answer may wait too long.
+PARALLEL ?=
 
 # The Blenders that tests run in; the first one builds the extension.
 BLENDERS := 5.0 4.5

@@ -55,8 +55,8 @@ def ask(engine: EngineProcess, raw: Raw) -> Ask:
     def send(plain: Any) -> Reply:
         data = plain if isinstance(plain, bytes) else msgspec.msgpack.encode(plain)
         dealer.send_multipart([number_bytes(7), data])
-        end = time.monotonic() + 20
-        while time.monotonic() < end and dealer.poll(1000):
+        end = time.monotonic() + 120
+        while (left := end - time.monotonic()) > 0 and dealer.poll(round(left * 1000)):
             parts = dealer.recv_multipart()
             if len(parts) == 2 and number_of(parts[0]) == 7 and (reply := decode_reply(parts[1])).ends:
                 return reply
