@@ -44,7 +44,7 @@ from engine.wire.messages import (
 )
 
 # Seconds that an answer may take, and that a job may, with all that wait before it.
-PATIENCE, JOB_PATIENCE = 15.0, 150.0
+PATIENCE, JOB_PATIENCE = 15.0, 300.0
 # Seconds between two things that a client does, at most.
 PAUSE = 0.1
 # Pictures that a client leases and never releases.
