@@ -99,7 +99,7 @@ def test_people_and_their_consent(host: Host, work: Path) -> None:
     # The engine decides when it comes to it.
     ask(host, "/api/assign", {"face": "largest", "identity": str(work / "others/eve")})
     ask(host, "/api/run", {})
-    state = until(host, lambda state: state["work"] and state["work"]["outcome"])
+    state = until(host, lambda state: state["work"] and state["work"]["kind"] == "swap" and state["work"]["outcome"])
     assert state["work"]["failure"]["code"] == "consent" and not state["over"]
     # A run that fails ends only itself.
     ask(host, "/api/people", {"folder": str(work)})
