@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from engine.errors import ModelError
-from engine.models.catalogue import ModelSpec, Tensor
+from engine.models.catalogue import ModelSpec, Tensor, fits
 from engine.models.initializer import last_initializer
 from engine.models.legible import legible
 from engine.models.manifest import Manifest, Port, Role, adapter_digest
@@ -207,11 +207,7 @@ class Brought:
         """What the port is in this file: a side that it leaves open varies. Raises ModelError."""
         # An output's shape may be declared not at all.
         declared = declared if declared.shape else declared._replace(shape=(None, *port.shape[1:]))
-        fits = len(port.shape) == len(declared.shape) and all(
-            want == have or not isinstance(want, int) or not isinstance(have, int)
-            for want, have in zip(port.shape, declared.shape, strict=True)
-        )
-        if declared.type != f"tensor({port.type})" or not fits:
+        if declared.type != f"tensor({port.type})" or not fits(port.shape, declared.shape):
             found = f"{declared.type} {list(declared.shape)}"
             raise _unlike(self.manifest, declared.name, found, f"tensor({port.type}) {list(port.shape)}")
         # A side that the manifest fixes and the file leaves open is the manifest's, but for the batch.

@@ -97,6 +97,16 @@ MODELS: dict[str, ModelSpec] = {
 }
 
 
+def fits(expected: tuple[int | str, ...], declared: tuple[int | str | None, ...]) -> bool:
+    """Whether shapes agree: sides that are numbers in both do. An output's may be declared not at all."""
+    if not declared:
+        return True
+    return len(expected) == len(declared) and all(
+        want == have or not isinstance(want, int) or not isinstance(have, int)
+        for want, have in zip(expected, declared, strict=True)
+    )
+
+
 @dataclass(frozen=True)
 class CanonicalMesh:
     """MediaPipe's metric face: a disc of 898 triangles whose rim is the face oval, with eyes and mouth filled.

@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from engine.errors import ModelError
+from engine.models.catalogue import fits
 from engine.models.confined import Limits
 from engine.models.legible import legible
 from engine.models.trial import Feed, Given, Outcome, Seen, try_model
@@ -103,22 +104,12 @@ def _compare(kind: str, model: str, expected: Sequence[_Wanted], found: Sequence
         )
     for each in expected:
         seen = there[each.name]
-        if seen.type != f"tensor({each.type})" or not _fits(each.shape, seen.shape):
+        if seen.type != f"tensor({each.type})" or not fits(each.shape, seen.shape):
             raise ModelError(
                 f"The {kind} {legible(each.name)} of the model {model} is {seen.type} {_form(seen.shape)}; "
                 f"expected: tensor({each.type}) {_form(each.shape)}.",
                 _OTHER,
             )
-
-
-def _fits(expected: tuple[int | str, ...], declared: tuple[int | str | None, ...]) -> bool:
-    """A side that is a number on both sides must agree. An output's shape may be declared not at all."""
-    if not declared:
-        return True
-    return len(expected) == len(declared) and all(
-        want == have or not isinstance(want, int) or not isinstance(have, int)
-        for want, have in zip(expected, declared, strict=True)
-    )
 
 
 def _form(shape: Sequence[int | str | None]) -> str:
@@ -131,7 +122,7 @@ def _judge(model: str, expected: ExpectedOutput, given: Given) -> None:
         raise ModelError(f"{what} values that are no numbers (NaN or infinite) on a face.", "Do not use this file.")
     # Whatever it is called, what was fed was one picture.
     shape = tuple(1 if isinstance(side, str) and not place else side for place, side in enumerate(expected.shape))
-    if not _fits(shape, given.shape):
+    if not fits(shape, given.shape):
         message = f"{what} {_form(given.shape)} for {legible(expected.name)}; expected: {_form(shape)}."
         raise ModelError(message, _OTHER)
     span = expected.high - expected.low

@@ -258,14 +258,13 @@ def _opened_on(
     device: Device, name: str, content: bytes, threads: int, sha256: str = "", graphs: bool = False
 ) -> _Session:
     """A session on a device; without CUDA graphs where the network has an operator that the GPU cannot run."""
-    for graph in (True, False) if graphs else (False,):
-        providers = providers_for(device, _runtime().get_available_providers(), sha256, graph)
-        try:
-            return _Session(_opened(name, content, _options(threads), providers), graph)
-        except ModelError:
-            if not graph:
-                raise
-    raise AssertionError("the last attempt returns or raises")
+    providers = providers_for(device, _runtime().get_available_providers(), sha256, graphs)
+    try:
+        return _Session(_opened(name, content, _options(threads), providers), graphs)
+    except ModelError:
+        if not graphs:
+            raise
+        return _opened_on(device, name, content, threads, sha256)
 
 
 def _opened(name: str, content: bytes, options: Any, providers: Sequence[Any] = ()) -> Any:

@@ -39,8 +39,21 @@ def match_look(
     regions: of the plate's face, which is `width` pixels wide. skin: (h, w), bare skin of the plate under the new face;
     both: where the new one is sure to show skin, too.
     """
-    look = _matched(new, plate, regions, skin, both, width, settings)
-    return look if settings.exposure == 0.0 else np.asarray(look * np.float32(2.0**settings.exposure), np.float32)
+    if np.count_nonzero(both) < FEWEST_PIXELS:
+        both = skin
+    if np.count_nonzero(both) >= FEWEST_PIXELS:
+        new = match_light(
+            new,
+            plate,
+            both,
+            radius=0.22 * width,
+            amount=settings.amount,
+            contrast=settings.contrast,
+            low_frequency=settings.low_frequency,
+        )
+        softness = settings.sharpness * _softness(new, plate, regions, both, width)
+        new = adjust(new, Adjustment(softness, 0.0), out=new)
+    return new if settings.exposure == 0.0 else np.asarray(new * np.float32(2.0**settings.exposure), np.float32)
 
 
 def dull_skin(seen: Float32, skin: Skin) -> NDArray[np.bool_]:
@@ -48,32 +61,6 @@ def dull_skin(seen: Float32, skin: Skin) -> NDArray[np.bool_]:
     peak = np.maximum(np.maximum(seen[..., 0], seen[..., 1]), seen[..., 2])
     usual = float(np.quantile(peak[skin.bare], 0.75)) if skin.bare.any() else 1.0
     return peak <= max(SHINE, usual)
-
-
-def _matched(
-    new: Float32,
-    plate: Float32,
-    regions: Regions,
-    skin: NDArray[np.bool_],
-    both: NDArray[np.bool_],
-    width: float,
-    settings: Match,
-) -> Float32:
-    if np.count_nonzero(both) < FEWEST_PIXELS:
-        both = skin
-    if np.count_nonzero(both) < FEWEST_PIXELS:
-        return new
-    matched = match_light(
-        new,
-        plate,
-        both,
-        radius=0.22 * width,
-        amount=settings.amount,
-        contrast=settings.contrast,
-        low_frequency=settings.low_frequency,
-    )
-    softness = settings.sharpness * _softness(matched, plate, regions, both, width)
-    return adjust(matched, Adjustment(softness, 0.0), out=matched)
 
 
 def _softness(patch: Float32, plate: Float32, regions: Regions, skin: NDArray[np.bool_], width: float) -> float:
