@@ -10,6 +10,7 @@ import threading
 import time
 from collections.abc import Callable, Hashable, Iterable
 from contextlib import suppress
+from pathlib import Path
 from typing import Any, Protocol, TypeVar
 
 import msgspec
@@ -23,6 +24,9 @@ Part = np.ndarray | str | bytes | msgspec.Struct | float
 _SETTLED = 2.0
 # Bytes that a value of no arrays counts as.
 _SMALL = 1024
+# Of the files that were read last: those of a film's mattes, and all pictures of its people.
+_digests: LRUCache[Hashable, str] = LRUCache(16384)
+_digests_lock = threading.Lock()
 
 
 class Keep(Protocol):
@@ -125,6 +129,25 @@ def files_key(paths: Iterable[os.PathLike[str] | str]) -> tuple[tuple[str, int, 
             return None
         found.append((os.fspath(path), stat.st_ino, stat.st_size, stat.st_mtime_ns, stat.st_ctime_ns))
     return tuple(found)
+
+
+def sha256_of(path: Path) -> str:
+    """The SHA-256, in hex, of what a file holds. Raises OSError."""
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def file_digest(path: Path, read: Callable[[Path], str] = sha256_of) -> str:
+    """The SHA-256 of a file, in hex, which `read` finds out once in a process while the file stays. Raises OSError."""
+    key = files_key([path])
+    with _digests_lock:
+        known = _digests.get(key) if key else None
+    if known is None:
+        known = read(path)
+        with _digests_lock:
+            if key:
+                _digests[key] = known
+    return known
 
 
 def content(*parts: Part) -> bytes:

@@ -16,6 +16,7 @@ from engine.errors import FaceplateError, IdentityError
 from engine.events import shown
 from engine.faces.tracks import Tracks
 from engine.folders import is_other_than_file
+from engine.kept import file_digest
 from engine.keys import Keys
 from engine.mattes import ArtistMattes
 from engine.models.used import check_licences, models_of
@@ -110,8 +111,7 @@ def _file_digest(path: Path) -> str:
     try:
         if is_other_than_file(path):
             raise IdentityError(f"{shown(path)} is not a file.", "Name a picture.")
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(path)
     except OSError as error:
         raise IdentityError(
             f"{shown(path)} cannot be read: {error.strerror or error}.", "Check the path and its permissions."

@@ -1,5 +1,6 @@
 """What is kept in memory: found again, bounded, and never out of date."""
 
+import hashlib
 import os
 import threading
 from dataclasses import dataclass
@@ -9,7 +10,7 @@ import numpy as np
 import pytest
 
 from engine.errors import FaceplateError
-from engine.kept import NOTHING, Kept, content, files_key, held_bytes
+from engine.kept import NOTHING, Kept, content, file_digest, files_key, held_bytes, sha256_of
 from engine.shot import Matte, Mesh
 
 KIB = 1024
@@ -152,3 +153,28 @@ def test_many_threads():
     for thread in threads:
         thread.join()
     assert not wrong and kept.bytes <= 200 * KIB
+
+
+def test_a_file_is_read_once_while_it_stays(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("engine.kept._SETTLED", 0.0)
+    path, read = tmp_path / "a", []
+
+    def reading(path: Path) -> str:
+        read.append(path)
+        return sha256_of(path)
+
+    path.write_bytes(b"one")
+    first = file_digest(path, reading)
+    assert file_digest(path, reading) == first == hashlib.sha256(b"one").hexdigest() and len(read) == 1
+    path.write_bytes(b"another")
+    assert file_digest(path, reading) == hashlib.sha256(b"another").hexdigest() and len(read) == 2
+    with pytest.raises(FileNotFoundError):
+        file_digest(tmp_path / "none", reading)
+
+
+def test_a_file_that_has_only_just_changed_is_read_each_time(tmp_path: Path) -> None:
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    first = file_digest(path)
+    path.write_bytes(b"two")
+    assert file_digest(path) != first

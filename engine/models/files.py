@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+from engine import kept
 from engine.errors import DiskFull, ModelError, OutputError
 from engine.events import shown
 from engine.folders import is_other_than_file
@@ -19,8 +20,8 @@ _PIECE = 1 << 20
 
 def sha256_of(path: Path) -> str:
     """The SHA-256 of a file, 64 lower-case hexadecimal digits. Raises ModelError."""
-    with _readable(path), path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    with _readable(path):
+        return kept.sha256_of(path)
 
 
 def copy_hashed(source: Path, target: Path) -> str:

@@ -14,7 +14,7 @@ from cachetools import LRUCache
 
 from engine.errors import ModelError
 from engine.events import shown
-from engine.kept import files_key
+from engine.kept import file_digest
 from engine.models.brought import Brought
 from engine.models.catalogue import read_checked
 from engine.models.check import check_model
@@ -37,7 +37,6 @@ class Located(NamedTuple):
 
 
 _lock = threading.Lock()
-_digests: LRUCache[object, str] = LRUCache(_REMEMBERED)
 _tried: LRUCache[Trial, None] = LRUCache(_REMEMBERED)
 _refused: LRUCache[Trial, tuple[float, ModelError]] = LRUCache(_REMEMBERED)
 
@@ -89,17 +88,9 @@ def content_of(found: Located) -> str:
     """The SHA-256 of the file, which is read again where it may have changed. Raises ModelError."""
     path, manifest = found.path, found.manifest
     try:
-        key = files_key([path])
+        return file_digest(path, sha256_of)
     except OSError as error:
         raise ModelError(
             f"The model {shown(manifest.name)} is not installed: there is no file {shown(path)}.",
             f"Bring {manifest.file or path.name} from {manifest.url or manifest.origin}: faceplate models add FILE.",
         ) from error
-    with _lock:
-        known = _digests.get(key) if key else None
-    if known is None:
-        known = sha256_of(path)
-        with _lock:
-            if key:
-                _digests[key] = known
-    return known

@@ -18,7 +18,7 @@ from engine.events import Notice, shown
 from engine.faces.course import Course
 from engine.faces.identity import independent_votes, majority, robust_mean
 from engine.folders import is_folder
-from engine.kept import NOTHING, Keep, Kept
+from engine.kept import NOTHING, Keep, Kept, file_digest
 from engine.swappers.choice import shares, spaced
 from engine.swappers.identity_index import recall
 from engine.swappers.portrait import Portrait, examine, read_pyramid
@@ -228,8 +228,7 @@ def _pixels(path: Path, sha256: str, portrait: Portrait, keep: Keep) -> Pyramid:
 
 def _sha256_of(path: Path) -> str:
     try:
-        with path.open("rb") as file:
-            return hashlib.file_digest(file, "sha256").hexdigest()
+        return file_digest(path)
     except OSError as error:
         raise _unreadable(path, error) from error
 
