@@ -11,7 +11,6 @@ import pytest
 from engine import core, preview, recipe
 from engine.errors import LicenceError
 from engine.kept import Kept
-from engine.models.manifest import Manifest, Port
 from engine.models.used import with_licences_accepted
 from engine.resume import DIGEST, Marks
 from engine.wire.client import Client
@@ -21,22 +20,7 @@ pytest.importorskip("onnx", reason="needs onnx to write a model")
 from tests.swappers import tiny_networks as tiny
 
 SIDE = 64
-DFM = Manifest(
-    name="actor",
-    family="dfm",
-    template="dfl_whole_face",
-    size=SIDE,
-    channels="bgr",
-    layout="nhwc",
-    licence="for the film only",
-    consent="Ada, the actor",
-    inputs=(Port(role="target", name="in_face:0", shape=("N", SIDE, SIDE, 3)),),
-    outputs=(
-        Port(role="target mask", name="out_face_mask:0", shape=("N", SIDE, SIDE, 1)),
-        Port(role="face", name="out_celeb_face:0", shape=("N", SIDE, SIDE, 3)),
-        Port(role="mask", name="out_celeb_face_mask:0", shape=("N", SIDE, SIDE, 1)),
-    ),
-)
+DFM = tiny.dfm("actor", SIDE, licence="for the film only", consent="Ada, the actor")
 ACCEPTED = "actor.onnx: for the film only"
 
 

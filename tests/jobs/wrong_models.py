@@ -14,26 +14,10 @@ import onnx
 from onnx import TensorProto, helper
 
 from engine.models.manifest import Manifest, Port, to_text
-from tests.swappers.tiny_networks import Graph
+from tests.swappers.tiny_networks import Graph, dfm
 
 SIDE = 64
-FACE, MASK = ("N", SIDE, SIDE, 3), ("N", SIDE, SIDE, 1)
-ACTOR = Manifest(
-    name="actor",
-    family="dfm",
-    template="dfl_whole_face",
-    size=SIDE,
-    channels="bgr",
-    layout="nhwc",
-    inputs=(Port(role="target", name="in_face:0", shape=FACE),),
-    outputs=(
-        Port(role="target mask", name="out_face_mask:0", shape=MASK),
-        Port(role="face", name="out_celeb_face:0", shape=FACE),
-        Port(role="mask", name="out_celeb_face_mask:0", shape=MASK),
-    ),
-    licence="own",
-    commercial=True,
-)
+ACTOR = dfm("actor", SIDE, licence="own", commercial=True)
 PERSON = Manifest(
     name="person",
     family="image",

@@ -11,7 +11,7 @@ from engine.geometry import Box
 from engine.kept import Kept
 from engine.models.catalogue import canonical_mesh
 from engine.models.locate import open_named
-from engine.models.manifest import Manifest, Port, Role, known
+from engine.models.manifest import Role, known
 from engine.models.session import Model
 from engine.plates.frame import Frame
 from engine.plates.plate import Plate
@@ -35,23 +35,7 @@ BARE = (
     *("matte.skin=0", "matte.facing=0", "composite.seam=0", "composite.grain=0"),
 )
 SIZE = (420, 400)
-DFM = Manifest(
-    name="person",
-    family="dfm",
-    template="dfl_whole_face",
-    size=224,
-    channels="bgr",
-    layout="nhwc",
-    inputs=(
-        Port(role="target", name="in_face:0", shape=("N", 224, 224, 3)),
-        Port(role="morph", name="morph_value:0", shape=(1,)),
-    ),
-    outputs=(
-        Port(role="target mask", name="out_face_mask:0", shape=("N", 224, 224, 1)),
-        Port(role="face", name="out_celeb_face:0", shape=("N", 224, 224, 3)),
-        Port(role="mask", name="out_celeb_face_mask:0", shape=("N", 224, 224, 1)),
-    ),
-)
+DFM = tiny.dfm("person", 224, morph=True)
 
 
 @pytest.fixture(scope="module")

@@ -14,7 +14,7 @@ import numpy as np
 import onnx
 from onnx import TensorProto, helper, numpy_helper
 
-from engine.models.manifest import Manifest, known, to_text
+from engine.models.manifest import Manifest, Port, known, to_text
 
 GAIN, OFFSET = np.array([0.5, 0.4, 0.3], np.float32), np.array([0.05, 0.15, 0.25], np.float32)
 SOURCE, RAMP = np.array([0.1, 0.2, 0.05], np.float32), np.array([0.1, 0.02, 0.2], np.float32)
@@ -162,6 +162,30 @@ def occlusion(manifest: Manifest) -> bytes:
     value = graph.add("Add", graph.add("Mul", value, graph.constant(high - low)), graph.constant(low))
     graph.add("Transpose", value, name="made", perm=[0, 2, 3, 1] if last else [0, 1, 2, 3])
     return graph.model([(target.name, target.shape, target.type)], [("made", port.shape, port.type)])
+
+
+def dfm(name: str, side: int, morph: bool = False, **more: Any) -> Manifest:
+    """The manifest of a DFM, as DeepFaceLab exports one; `more` is what it says of licences."""
+    face, mask = ("N", side, side, 3), ("N", side, side, 1)
+    target, amount = (
+        Port(role="target", name="in_face:0", shape=face),
+        Port(role="morph", name="morph_value:0", shape=(1,)),
+    )
+    return Manifest(
+        name=name,
+        family="dfm",
+        template="dfl_whole_face",
+        size=side,
+        channels="bgr",
+        layout="nhwc",
+        inputs=(target, amount) if morph else (target,),
+        outputs=(
+            Port(role="target mask", name="out_face_mask:0", shape=mask),
+            Port(role="face", name="out_celeb_face:0", shape=face),
+            Port(role="mask", name="out_celeb_face_mask:0", shape=mask),
+        ),
+        **more,
+    )
 
 
 BUILDERS = {
