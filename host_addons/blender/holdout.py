@@ -1,7 +1,9 @@
 # SPDX-License-Identifier: GPL-3.0-or-later
 """A mask of Blender as the recipe's holdout: it is rendered in a scene of its own, in the plate's size."""
 
+import time
 from collections.abc import Callable
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +16,8 @@ from .connection import soon
 from .preferences import cache_folder
 
 _NAME = "Faceplate Holdout"
+# A window is drawn in far less than two seconds.
+_TRIES, _PAUSE = 1000, 0.002
 
 
 def begin_holdout(clip: Any) -> Callable[[], bool]:
@@ -46,7 +50,7 @@ def begin_holdout(clip: Any) -> Callable[[], bool]:
 
     def before(rendered: Any, *_: Any) -> None:
         if rendered.session_uid == uid:
-            _pose(*names, rendered.frame_current + 1)
+            _pose_between_drawings(*names, rendered.frame_current + 1)
 
     handlers = {"render_pre": before, "render_complete": ended, "render_cancel": ended}
     for kind, handler in handlers.items():
@@ -66,6 +70,15 @@ def _still(mask: Any) -> Any:
     posed = mask.copy()
     posed.animation_data_clear()
     return posed
+
+
+def _pose_between_drawings(name: str, still: str, frame: int) -> None:
+    """The same for the thread that renders: Blender refuses all writing while it draws a window."""
+    for _ in range(_TRIES):
+        with suppress(AttributeError):
+            return _pose(name, still, frame)
+        time.sleep(_PAUSE)
+    return _pose(name, still, frame)
 
 
 def _pose(name: str, still: str, frame: int) -> None:
